@@ -1,0 +1,136 @@
+//! What operators are told: one event of one kind, and the fingerprint by which repeats are folded.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use strum::{Display, EnumIter, EnumString, IntoStaticStr};
+
+use crate::timestamp::Timestamp;
+
+/// How bad it is.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumIter,
+    EnumString,
+    IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Severity {
+    /// Good to know; recoveries are told so.
+    Info,
+    /// Look at it today.
+    Warning,
+    /// Get up.
+    Critical,
+}
+
+/// What happened.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumIter,
+    EnumString,
+    IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum AlertKind {
+    /// More jobs wait than configured.
+    QueueBacklog,
+    /// Jobs wait and nothing completes.
+    QueueStalled,
+    /// No worker is alive.
+    NoWorker,
+    /// Too many jobs fail.
+    ErrorRate,
+    /// Jobs take too long.
+    Latency,
+    /// A process uses too much memory.
+    Memory,
+    /// The disk is nearly full: submits are refused.
+    Disk,
+    /// A provider's breaker opened or closed.
+    BreakerOpen,
+    /// A provider refuses our credential.
+    ProviderAuth,
+    /// A job failed for good.
+    DeadLetter,
+    /// NATS, SQL, Redis or Telegram is down or back.
+    ComponentDown,
+    /// An operator tries the path.
+    Test,
+}
+
+/// Whether it begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, Display, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum AlertState {
+    /// It is so.
+    #[default]
+    Firing,
+    /// It is over.
+    Resolved,
+}
+
+/// One event on ALERTS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlertEvent {
+    /// What happened.
+    pub kind: AlertKind,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Whether it begins or ends.
+    #[serde(default)]
+    pub state: AlertState,
+    /// What it concerns: `provider`, `model`, `component`, ... These and the kind identify the alert.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// One sentence for a person woken at night. No secret, no prompt.
+    pub summary: String,
+    /// The measured value, where there is one.
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// The configured limit that it crossed.
+    #[serde(default)]
+    pub threshold: Option<f64>,
+    /// When it was seen.
+    pub at: Timestamp,
+    /// The process that saw it.
+    #[serde(default)]
+    pub source: String,
+}
+
+impl AlertEvent {
+    /// Equal for repeats of one alert, begun or ended: 16 hexadecimal digits of a SHA-256 over kind and labels.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = Sha256::new().chain_update(<&str>::from(self.kind));
+        for part in self.labels.iter().flat_map(|(name, value)| [name, value]) {
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,196 @@
+//! Providers and models as data: who serves which model name, in what order, with what limits and prices.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use strum::{Display, EnumString, IntoStaticStr};
+
+/// A providers file: `[[provider]]` tables.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalog {
+    /// In the order of the file; `priority` decides first.
+    #[serde(default, rename = "provider")]
+    pub providers: Vec<Provider>,
+}
+
+/// The wire API that a provider speaks, or the built-in echo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Display, EnumString, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ProviderDialect {
+    /// OpenAI's chat completions.
+    OpenaiChat,
+    /// Answers from the prompt, needs no network.
+    Echo,
+}
+
+/// One provider.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Its name in results, metrics and alerts.
+    pub name: String,
+    /// The wire API it speaks.
+    pub dialect: ProviderDialect,
+    /// For example `https://api.openai.com/v1`; the dialect adds its path. Unused by echo.
+    #[serde(default)]
+    pub base_url: String,
+    /// The key, in the file itself. Prefer `credential_env`.
+    #[serde(default)]
+    pub credential: Option<SecretString>,
+    /// The environment variable that holds the key.
+    #[serde(default)]
+    pub credential_env: Option<String>,
+    /// The header that carries the key; `authorization` sends `Bearer <key>`, any other the bare key (Azure: `api-key`).
+    #[serde(default = "authorization")]
+    pub credential_header: String,
+    /// More headers, sent as they are.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// More query parameters, sent as they are (Azure: `api-version`).
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    /// Lower is tried first.
+    #[serde(default = "hundred")]
+    pub priority: u32,
+    /// Most requests at once, over one worker; 0 is no limit.
+    #[serde(default)]
+    pub max_concurrency: u32,
+    /// Most requests a minute: over the fleet with Redis, else over one worker; 0 is no limit.
+    #[serde(default)]
+    pub requests_per_minute: u32,
+    /// The models it serves.
+    #[serde(default, rename = "model")]
+    pub models: Vec<Model>,
+    /// Its model for each tier, for clients that name another vendor's.
+    #[serde(default)]
+    pub tiers: BTreeMap<Tier, String>,
+    /// What it does differently from its dialect.
+    #[serde(default)]
+    pub quirks: Quirks,
+}
+
+/// One model of a provider.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The name that clients use. `*` at the end matches any rest.
+    pub name: String,
+    /// Its name at the provider; as the client wrote it when absent.
+    #[serde(default)]
+    pub upstream: Option<String>,
+    /// Tokens that fit, input and answer together.
+    #[serde(default = "default_window")]
+    pub context_window: u32,
+    /// Most tokens of an answer; reserved when the request names no limit.
+    #[serde(default = "default_output")]
+    pub max_output: u32,
+    /// tiktoken encoding for counts: `o200k_base` or `cl100k_base`; chosen by name when absent.
+    #[serde(default)]
+    pub encoding: Option<String>,
+    /// US dollars for a million input tokens.
+    #[serde(default)]
+    pub input_price: f64,
+    /// US dollars for a million output tokens.
+    #[serde(default)]
+    pub output_price: f64,
+}
+
+/// A size class of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Display, EnumString, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Tier {
+    /// `*opus*`
+    Big,
+    /// `*sonnet*`
+    Medium,
+    /// `*haiku*`
+    Small,
+}
+
+impl Tier {
+    /// The tier that a model name speaks of.
+    #[must_use]
+    pub fn of_model(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        [("opus", Self::Big), ("sonnet", Self::Medium), ("haiku", Self::Small)]
+            .into_iter()
+            .find_map(|(word, tier)| name.contains(word).then_some(tier))
+    }
+}
+
+/// Departures from the dialect, each by name.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quirks {
+    /// It knows `max_tokens`, not `max_completion_tokens`.
+    pub legacy_max_tokens: bool,
+    /// It refuses `stream_options`.
+    pub no_stream_options: bool,
+    /// It has no `developer` role: say `system`.
+    pub no_developer_role: bool,
+    /// It honours `Idempotency-Key`.
+    pub idempotency_key: bool,
+}
+
+/// One way to serve a model: which provider, under which name there.
+#[derive(Debug, Clone)]
+pub struct Candidate<'a> {
+    /// Who serves it.
+    pub provider: &'a Provider,
+    /// The model's data.
+    pub model: &'a Model,
+    /// Its name at the provider.
+    pub upstream: String,
+}
+
+impl Catalog {
+    /// Everyone who serves `name`, best first: by priority, then in file order. Empty means an unknown model.
+    #[must_use]
+    pub fn candidates(&self, name: &str) -> Vec<Candidate<'_>> {
+        let mut found: Vec<_> = self.providers.iter().filter_map(|provider| provider.candidate(name)).collect();
+        found.sort_by_key(|candidate| candidate.provider.priority);
+        found
+    }
+}
+
+impl Provider {
+    fn candidate(&self, name: &str) -> Option<Candidate<'_>> {
+        if let Some(model) = self.models.iter().find(|model| model.serves(name)) {
+            let upstream = model.upstream.clone().unwrap_or_else(|| name.to_owned());
+            return Some(Candidate { provider: self, model, upstream });
+        }
+        let stand_in = self.tiers.get(&Tier::of_model(name)?)?;
+        let model = self.models.iter().find(|model| model.serves(stand_in))?;
+        let upstream = model.upstream.clone().unwrap_or_else(|| stand_in.clone());
+        Some(Candidate { provider: self, model, upstream })
+    }
+}
+
+impl Model {
+    fn serves(&self, name: &str) -> bool {
+        match self.name.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => self.name == name,
+        }
+    }
+}
+
+fn authorization() -> String {
+    "authorization".to_owned()
+}
+
+const fn hundred() -> u32 {
+    100
+}
+
+const fn default_window() -> u32 {
+    128_000
+}
+
+const fn default_output() -> u32 {
+    4096
+}

@@ -1,0 +1,321 @@
+//! The provider-neutral conversation: what a client asked and what a model answered, whatever wire API either speaks.
+//! What this does not model is carried in `extra` and reaches a provider of the same dialect unchanged.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Fields that one dialect knows and the neutral form does not, by that dialect's own names.
+pub type Extra = Map<String, Value>;
+
+/// One chat request.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChatRequest {
+    /// The model name as the client wrote it.
+    pub model: String,
+    /// The conversation, oldest first.
+    pub messages: Vec<Message>,
+    /// Tools that the model may call.
+    pub tools: Vec<Tool>,
+    /// Whether and which tool must be called.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether several tools may be called in one answer.
+    pub parallel_tool_calls: Option<bool>,
+    /// How to sample.
+    pub sampling: Sampling,
+    /// The form that the answer must have.
+    pub response_format: Option<ResponseFormat>,
+    /// The client wants tokens while they are made.
+    pub stream: bool,
+    /// Fields outside the neutral form, by the name of their dialect (`openai_chat`, ...).
+    pub extra: BTreeMap<String, Extra>,
+}
+
+/// How the next tokens are chosen. `None` leaves the provider's default.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sampling {
+    /// Randomness, 0 to 2.
+    pub temperature: Option<f64>,
+    /// Nucleus mass, 0 to 1.
+    pub top_p: Option<f64>,
+    /// Most tokens of the answer.
+    pub max_tokens: Option<u32>,
+    /// Texts that end the answer.
+    pub stop: Vec<String>,
+    /// Seed for repeatable answers, where the provider has one.
+    pub seed: Option<i64>,
+    /// Penalty on tokens already present, -2 to 2.
+    pub presence_penalty: Option<f64>,
+    /// Penalty by how often a token appeared, -2 to 2.
+    pub frequency_penalty: Option<f64>,
+    /// How hard to reason: `minimal`, `low`, `medium`, `high`, or the provider's own word.
+    pub reasoning_effort: Option<String>,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Standing instructions, named `system` on the wire.
+    System,
+    /// Standing instructions, named `developer` on the wire.
+    Developer,
+    /// The person or program that asks.
+    User,
+    /// The model.
+    Assistant,
+    /// The outcome of a tool call.
+    Tool,
+}
+
+impl Role {
+    /// Whether this message holds standing instructions.
+    #[must_use]
+    pub const fn is_system(self) -> bool {
+        matches!(self, Self::System | Self::Developer)
+    }
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, in order.
+    #[serde(default)]
+    pub content: Vec<Block>,
+    /// The speaker's name, where the dialect has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Fields outside the neutral form, by their dialect's names.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Extra,
+}
+
+impl Message {
+    /// A message of one text.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self { role, content: vec![Block::text(text)], name: None, extra: Extra::new() }
+    }
+
+    /// All text blocks, joined with nothing between.
+    #[must_use]
+    pub fn joined_text(&self) -> String {
+        self.content.iter().filter_map(Block::as_text).collect()
+    }
+}
+
+/// One piece of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Block {
+    /// Plain text.
+    Text {
+        /// The text.
+        text: String,
+        /// Fields outside the neutral form.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        extra: Extra,
+    },
+    /// A picture.
+    Image {
+        /// Where it is.
+        source: ImageSource,
+        /// How closely to look: `low`, `high`, `auto`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// The model asks for a tool. Only in assistant messages.
+    ToolCall(ToolCall),
+    /// What a tool answered. Only in tool messages.
+    ToolResult(ToolResult),
+    /// The model's reasoning. Only in assistant messages.
+    Reasoning {
+        /// What it says, empty where the provider hides it.
+        text: String,
+        /// The provider's proof that it is unchanged, sent back as it came.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<String>,
+    },
+    /// The model declines to answer.
+    Refusal {
+        /// Why.
+        text: String,
+    },
+    /// A block that only `dialect` knows (audio, a file), carried unchanged.
+    Opaque {
+        /// The dialect it came from.
+        dialect: String,
+        /// The block as it came.
+        value: Value,
+    },
+}
+
+impl Block {
+    /// A text block.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into(), extra: Extra::new() }
+    }
+
+    /// The text, when it is a text block.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Where a picture is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ImageSource {
+    /// The provider fetches it.
+    Url {
+        /// An http or https address.
+        url: String,
+    },
+    /// It travels with the request.
+    Base64 {
+        /// For example `image/png`.
+        media_type: String,
+        /// Standard base64.
+        data: String,
+    },
+}
+
+/// The model asks for a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// Names this call in its result.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// JSON text as the model wrote it; not promised to be valid.
+    pub arguments: String,
+}
+
+/// What a tool answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolResult {
+    /// The call that this answers.
+    pub tool_call_id: String,
+    /// The answer: text, and images where the dialect allows.
+    pub content: Vec<Block>,
+    /// The tool failed.
+    #[serde(default)]
+    pub is_error: bool,
+}
+
+/// A function that the model may call.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// What it does and when to call it.
+    pub description: Option<String>,
+    /// JSON schema of its arguments.
+    pub parameters: Option<Value>,
+    /// Arguments must follow the schema exactly.
+    pub strict: Option<bool>,
+    /// Fields outside the neutral form.
+    pub extra: Extra,
+}
+
+/// Whether and which tool must be called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolChoice {
+    /// The model decides.
+    Auto,
+    /// No tool.
+    None,
+    /// Some tool.
+    Required,
+    /// This tool.
+    Named(String),
+}
+
+/// The form that the answer must have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseFormat {
+    /// Free text.
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that follows a schema.
+    JsonSchema {
+        /// The schema's name.
+        name: String,
+        /// What it is for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+        /// The JSON schema.
+        schema: Value,
+        /// Follow it exactly.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strict: Option<bool>,
+    },
+}
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChatResponse {
+    /// The provider's own id of the answer.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// The model that the provider says it used.
+    pub model: String,
+    /// The assistant's message.
+    pub message: Message,
+    /// Why it stopped.
+    pub finish: FinishReason,
+    /// Tokens, when the provider told them.
+    #[serde(default)]
+    pub usage: Option<Usage>,
+    /// Fields outside the neutral form (`system_fingerprint`, `logprobs`, ...).
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Extra,
+}
+
+/// Why a model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// It was done, or met a stop text.
+    Stop,
+    /// The token limit was reached: the job is `incomplete`.
+    Length,
+    /// It waits for tool results.
+    ToolCalls,
+    /// A filter cut it: the job is `incomplete`.
+    ContentFilter,
+}
+
+/// Tokens of one call, as billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// Tokens read, cached ones included.
+    pub input_tokens: u64,
+    /// Tokens written, reasoning included.
+    pub output_tokens: u64,
+    /// Of the tokens read, those served from the provider's prompt cache.
+    pub cached_tokens: u64,
+    /// Of the tokens written, those spent on reasoning.
+    pub reasoning_tokens: u64,
+}
+
+impl Usage {
+    /// Tokens read and written.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}

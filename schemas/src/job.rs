@@ -1,0 +1,142 @@
+//! A job as it was accepted: who asked, how it is to be treated, and the request itself.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, EnumString, IntoStaticStr};
+
+use crate::chat::ChatRequest;
+use crate::id::JobId;
+use crate::timestamp::Timestamp;
+
+/// How urgent a job is. Lanes are weighted; none starves.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumIter,
+    EnumString,
+    IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Lane {
+    /// A person waits.
+    High,
+    /// The default.
+    #[default]
+    Normal,
+    /// Whenever there is room.
+    Low,
+}
+
+/// What to do when a worker died and nobody knows whether its provider call happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnAmbiguous {
+    /// Call again: the answer matters more than a second charge.
+    #[default]
+    Retry,
+    /// End the job as failed: a second call would do harm.
+    Fail,
+}
+
+/// What every record of a job carries, so that it can be shown without its request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobHead {
+    /// Whose job it is: the name its API key belongs to.
+    pub tenant: String,
+    /// How urgent it is.
+    #[serde(default)]
+    pub lane: Lane,
+    /// The model as the client wrote it.
+    pub model: String,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// Not to be started earlier.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
+    /// Past this moment it ends `expired`.
+    #[serde(default)]
+    pub deadline: Option<Timestamp>,
+    /// The conversation it belongs to.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// The client's own labels, returned as they came.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// What to do about a call that may have happened.
+    #[serde(default)]
+    pub on_ambiguous: OnAmbiguous,
+    /// The client wants tokens while they are made.
+    #[serde(default)]
+    pub stream: bool,
+    /// A client holds its connection open for the answer.
+    #[serde(default)]
+    pub synchronous: bool,
+    /// SHA-256 of the request body in hex: tells a repeated submit from a changed one.
+    pub body_hash: String,
+    /// The id of the HTTP request that submitted it, for the logs.
+    #[serde(default)]
+    pub trace_id: String,
+}
+
+/// A job, as it lies in JOBS and DELAYED.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its identity.
+    pub id: JobId,
+    /// What its records carry.
+    pub head: JobHead,
+    /// How its context may be pruned.
+    #[serde(default)]
+    pub context: ContextOptions,
+    /// What the model is asked.
+    pub request: Payload,
+}
+
+/// The request, or where it is when it is larger than a NATS message may be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payload {
+    /// Here.
+    Inline(Box<ChatRequest>),
+    /// In the object store, enveloped like any stored value.
+    Stored {
+        /// The object's name.
+        object: String,
+        /// Its size in bytes.
+        bytes: u64,
+    },
+}
+
+/// How a request's context is pruned; `None` leaves the model's default.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContextOptions {
+    /// `auto` (prune to fit) or `disabled` (refuse what does not fit).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<ContextStrategy>,
+    /// Most input tokens; never above the model's window less its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u32>,
+}
+
+/// What to do with a conversation that is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContextStrategy {
+    /// Prune it to fit.
+    Auto,
+    /// Refuse it.
+    Disabled,
+}

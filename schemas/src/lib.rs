@@ -1,0 +1,17 @@
+//! The language everyone speaks: jobs, chat, errors, alerts, subjects and wire dialects. Pure: no I/O, no clock, no
+//! randomness of its own; time and random bits are arguments.
+
+pub mod alert;
+pub mod catalog;
+pub mod chat;
+pub mod delta;
+pub mod dialect;
+pub mod envelope;
+pub mod error;
+pub mod id;
+pub mod job;
+pub mod state;
+pub mod stats;
+pub mod subject;
+pub mod timestamp;
+pub mod view;

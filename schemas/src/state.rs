@@ -1,0 +1,213 @@
+//! What STATE holds for a job once a worker touched it: holder, lease, attempt ledger, and in the end the result.
+//! The job protocol names these fields `REC`.
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, EnumString, IntoStaticStr};
+
+use crate::chat::{FinishReason, Message, Usage};
+use crate::error::Failure;
+use crate::job::JobHead;
+use crate::timestamp::Timestamp;
+
+/// Where a job is in its life.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumIter, EnumString, IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Phase {
+    /// A worker holds it.
+    Running,
+    /// It waits until a moment; nobody holds it.
+    Parked,
+    /// It ended with a whole answer.
+    Completed,
+    /// It ended with an error.
+    Failed,
+    /// Its client cancelled it.
+    Cancelled,
+    /// Its deadline or its retention passed.
+    Expired,
+    /// It ended with an answer that a limit or a filter cut.
+    Incomplete,
+}
+
+impl Phase {
+    /// Whether the job has ended. A terminal record is never replaced.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        !matches!(self, Self::Running | Self::Parked)
+    }
+}
+
+/// 128 random bits that name one delivery of one message: a lease is recognised by its nonce, never by its holder's name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Nonce(String);
+
+impl Nonce {
+    /// The nonce of these bits, as 32 hexadecimal digits.
+    #[must_use]
+    pub fn new(bits: u128) -> Self {
+        Self(format!("{bits:032x}"))
+    }
+
+    /// Its text, as it stands in a due message's subject.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Nonce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for Nonce {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// The one message whose delivery may advance the job.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Carrier {
+    /// The message in the JOBS stream of this name.
+    Stream(String),
+    /// The due message whose subject ends in this nonce.
+    Due(Nonce),
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumString, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Outcome {
+    /// The provider answered.
+    Ok,
+    /// The provider failed, and we know it.
+    Failed,
+    /// Given up before anything was sent.
+    Aborted,
+    /// The holder died or lost its lease: whether the provider was called is unknown.
+    Ambiguous,
+    /// Cancelled while running.
+    Cancelled,
+}
+
+/// One provider request, on record before it is sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// The delivery that made it.
+    pub nonce: Nonce,
+    /// The provider's configured name.
+    pub provider: String,
+    /// The model's name at that provider.
+    pub model: String,
+    /// When it was recorded.
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+    /// How it ended; `None` while it runs.
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
+    /// Why it failed.
+    #[serde(default)]
+    pub error: Option<Failure>,
+    /// Tokens it cost, when known.
+    #[serde(default)]
+    pub usage: Option<Usage>,
+}
+
+/// What was cut from the context before the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ContextReport {
+    /// Messages as submitted.
+    pub messages_before: u32,
+    /// Messages as sent.
+    pub messages_after: u32,
+    /// Tokens as submitted.
+    pub tokens_before: u64,
+    /// Tokens as sent.
+    pub tokens_after: u64,
+}
+
+/// Something the client should know about how its request was carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// A stable word, for example `unsupported_field`.
+    pub code: String,
+    /// The request's field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub param: Option<String>,
+    /// A sentence.
+    pub message: String,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobResult {
+    /// The provider that answered.
+    pub provider: Option<String>,
+    /// The model that the provider says it used.
+    pub model: Option<String>,
+    /// The provider's own id of the answer.
+    pub response_id: Option<String>,
+    /// The assistant's message; in part where the job is `incomplete`.
+    pub output: Option<Message>,
+    /// The message is in the object store under this name, being too large for a record.
+    pub stored_output: Option<String>,
+    /// Why the model stopped.
+    pub finish: Option<FinishReason>,
+    /// Tokens of the answering attempt.
+    pub usage: Option<Usage>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// What pruning did.
+    pub context: Option<ContextReport>,
+    /// What the client should know.
+    pub warnings: Vec<Warning>,
+    /// It lies in DEAD, replayable.
+    pub dead: bool,
+    /// Fields outside the neutral form, by the dialect of the provider that sent them.
+    pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The value of `state.<id>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobState {
+    /// Where the job is in its life.
+    pub phase: Phase,
+    /// The delivery that wrote this.
+    pub nonce: Nonce,
+    /// The worker instance that wrote this, for people; decisions use the nonce.
+    pub holder: String,
+    /// Every provider request so far, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// The message that may advance the job.
+    pub carrier: Carrier,
+    /// While parked: not before this moment, by the server's clock.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// While parked: why, in a word such as `rate_limited`.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// What the job is.
+    pub head: JobHead,
+    /// When its first attempt began.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
+    /// How it ended, once it did.
+    #[serde(default)]
+    pub result: Option<Box<JobResult>>,
+}
