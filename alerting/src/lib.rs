@@ -1,1 +1,65 @@
-//! stub
+//! Alerting: reads ALERTS durably, folds events into incidents, tells people on Telegram; and raises the alerts that need
+//! the whole picture. Of several replicas one leads.
+
+mod calls;
+mod chats;
+mod desk;
+mod fold;
+mod health;
+mod incident;
+mod leader;
+mod metrics;
+mod pace;
+mod plan;
+mod rich;
+mod rules;
+mod settle;
+mod store;
+mod telegram;
+mod term;
+mod text;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod storm;
+
+use std::sync::Arc;
+
+use broker::Broker;
+use runtime::config::Config;
+use runtime::metrics::Metrics;
+use tokio_util::sync::CancellationToken;
+
+pub use health::checks;
+
+/// Why alerting cannot start. Once it has started it goes on until shutdown, whatever is away.
+#[derive(Debug, thiserror::Error)]
+pub enum AlertingError {
+    /// A series is registered twice.
+    #[error("the metrics of alerting cannot be registered")]
+    Metrics(#[from] prometheus::Error),
+    /// `telegram.api_url` is no URL.
+    #[error("telegram.api_url is not a URL")]
+    ApiUrl(#[source] url::ParseError),
+    /// No HTTP client can be made, as without certificates to trust.
+    #[error("no HTTP client for Telegram can be made")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Runs the role until `shutdown`.
+///
+/// # Errors
+/// [`AlertingError`] when it cannot start.
+pub async fn run(
+    config: Arc<Config>,
+    broker: Broker,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+) -> Result<(), AlertingError> {
+    let metrics = metrics::AlertMetrics::register(&metrics.registry)?;
+    let outlet = Arc::new(telegram::Outlet::new(&config.telegram)?);
+    let candidate = term::Candidate { config, broker, outlet, metrics };
+    candidate.run(&shutdown).await;
+    Ok(())
+}

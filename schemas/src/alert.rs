@@ -134,3 +134,51 @@ impl AlertEvent {
         hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(labels: &[(&str, &str)]) -> AlertEvent {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        AlertEvent {
+            kind: AlertKind::BreakerOpen,
+            severity: Severity::Critical,
+            state: AlertState::Firing,
+            labels: labels.iter().map(own).collect(),
+            summary: "open".to_owned(),
+            value: None,
+            threshold: None,
+            at: Timestamp::from_millis(1),
+            source: "w1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn repeats_and_recoveries_have_one_fingerprint() {
+        let first = event(&[("provider", "p"), ("model", "m")]);
+        let (state, at) = (AlertState::Resolved, Timestamp::from_millis(2));
+        let later = AlertEvent { state, at, severity: Severity::Info, summary: "closed".to_owned(), ..first.clone() };
+        assert_eq!(first.fingerprint(), later.fingerprint());
+        // Stored with open incidents: it may never change.
+        assert_eq!(first.fingerprint(), "fa05e21e3c099a66");
+    }
+
+    #[test]
+    fn what_differs_has_another_fingerprint() {
+        let prints = [
+            event(&[]).fingerprint(),
+            event(&[("a", "bc")]).fingerprint(),
+            event(&[("ab", "c")]).fingerprint(),
+            event(&[("a", "b"), ("c", "")]).fingerprint(),
+            AlertEvent { kind: AlertKind::Latency, ..event(&[]) }.fingerprint(),
+        ];
+        let distinct: std::collections::BTreeSet<_> = prints.iter().collect();
+        assert_eq!(distinct.len(), prints.len());
+    }
+
+    #[test]
+    fn severities_rank() {
+        assert!(Severity::Critical > Severity::Warning && Severity::Warning > Severity::Info);
+    }
+}

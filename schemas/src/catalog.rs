@@ -26,8 +26,8 @@ pub enum ProviderDialect {
     Echo,
 }
 
-/// One provider.
-#[derive(Debug, Clone, Deserialize)]
+/// One provider. Its `Debug` leaves out headers and query: a key may stand there.
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// Its name in results, metrics and alerts.
@@ -70,6 +70,18 @@ pub struct Provider {
     /// What it does differently from its dialect.
     #[serde(default)]
     pub quirks: Quirks,
+}
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, dialect, base_url, models, .. } = self;
+        f.debug_struct("Provider")
+            .field("name", name)
+            .field("dialect", dialect)
+            .field("base_url", base_url)
+            .field("models", models)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One model of a provider.
@@ -132,6 +144,8 @@ pub struct Quirks {
     pub no_stream_options: bool,
     /// It has no `developer` role: say `system`.
     pub no_developer_role: bool,
+    /// It reads `reasoning_content` of earlier assistant messages; others refuse the field.
+    pub reasoning_content: bool,
     /// It honours `Idempotency-Key`.
     pub idempotency_key: bool,
 }
@@ -171,7 +185,9 @@ impl Provider {
 }
 
 impl Model {
-    fn serves(&self, name: &str) -> bool {
+    /// Whether clients reach this model by `name`.
+    #[must_use]
+    pub fn serves(&self, name: &str) -> bool {
         match self.name.strip_suffix('*') {
             Some(start) => name.starts_with(start),
             None => self.name == name,
@@ -193,4 +209,43 @@ const fn default_window() -> u32 {
 
 const fn default_output() -> u32 {
     4096
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn catalog() -> Catalog {
+        let body = json!({"provider": [
+            {"name": "last", "dialect": "openai_chat", "priority": 9, "model": [{"name": "gpt-4o"}]},
+            {"name": "first", "dialect": "openai_chat", "priority": 1, "model": [{"name": "gpt-*"}]},
+            {"name": "second", "dialect": "openai_chat", "priority": 1,
+             "model": [{"name": "gpt-4o", "upstream": "vendor/gpt"}, {"name": "huge"}], "tiers": {"big": "huge"}},
+        ]});
+        serde_json::from_value(body).unwrap()
+    }
+
+    fn found(name: &str) -> Vec<(String, String)> {
+        let catalog = catalog();
+        let named = |candidate: Candidate<'_>| (candidate.provider.name.clone(), candidate.upstream);
+        catalog.candidates(name).into_iter().map(named).collect()
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        expected.iter().map(|(name, upstream)| ((*name).to_owned(), (*upstream).to_owned())).collect()
+    }
+
+    #[test]
+    fn candidates_come_by_priority_then_by_place() {
+        assert_eq!(found("gpt-4o"), pairs(&[("first", "gpt-4o"), ("second", "vendor/gpt"), ("last", "gpt-4o")]));
+        assert_eq!(found("gpt-5"), pairs(&[("first", "gpt-5")]));
+        assert_eq!(found("llama"), []);
+    }
+
+    #[test]
+    fn another_vendors_name_finds_its_tier() {
+        assert_eq!(found("claude-Opus-9"), pairs(&[("second", "huge")]));
+        assert_eq!(found("claude-haiku-9"), []);
+    }
 }

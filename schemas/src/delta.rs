@@ -182,3 +182,70 @@ pub fn pieces(response: &ChatResponse) -> Vec<Delta> {
     deltas.extend(response.usage.map(|usage| Delta::Usage { usage }));
     deltas
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn assemble(deltas: &[Delta]) -> Option<ChatResponse> {
+        let mut assembly = Assembly::default();
+        deltas.iter().for_each(|delta| assembly.push(delta));
+        assembly.into_response()
+    }
+
+    fn call(id: &str, arguments: &str) -> Block {
+        Block::ToolCall(ToolCall { id: id.to_owned(), name: "f".to_owned(), arguments: arguments.to_owned() })
+    }
+
+    fn answer() -> ChatResponse {
+        let content = vec![
+            Block::Reasoning { text: "hm".to_owned(), signature: Some("proof".to_owned()) },
+            Block::text("one"),
+            call("a", "{}"),
+            Block::text("two"),
+            call("b", ""),
+            Block::Refusal { text: "no".to_owned() },
+        ];
+        ChatResponse {
+            id: Some("r1".to_owned()),
+            model: "m".to_owned(),
+            message: Message { role: Role::Assistant, content, name: None, extra: Extra::new() },
+            finish: FinishReason::Length,
+            usage: Some(Usage { input_tokens: 3, output_tokens: 2, cached_tokens: 1, reasoning_tokens: 1 }),
+            extra: Extra::new(),
+        }
+    }
+
+    #[test]
+    fn pieces_add_up_to_the_answer() {
+        assert_eq!(assemble(&pieces(&answer())), Some(answer()));
+    }
+
+    #[test]
+    fn only_a_finish_makes_an_answer() {
+        let deltas = pieces(&answer());
+        let finish = deltas.iter().position(|delta| matches!(delta, Delta::Finish { .. })).unwrap();
+        for end in 0..=finish {
+            assert_eq!(assemble(&deltas[..end]), None, "{end}");
+        }
+        assert!(assemble(&deltas[..=finish]).is_some());
+    }
+
+    #[test]
+    fn the_pieces_of_parallel_calls_find_their_own() {
+        let begin = |index, id: &str| Delta::ToolCallStart { index, id: id.to_owned(), name: "f".to_owned() };
+        let more = |index, text: &str| Delta::ToolCallArguments { index, text: text.to_owned() };
+        let end = Delta::Finish { reason: FinishReason::ToolCalls };
+        let deltas = [begin(0, "a"), begin(1, "b"), more(1, "["), more(0, "{"), more(7, "lost"), more(1, "]"), end];
+        assert_eq!(assemble(&deltas).unwrap().message.content, [call("a", "{"), call("b", "[]")]);
+    }
+
+    #[test]
+    fn a_frame_reads_as_the_event_that_clients_get() {
+        let frame = Frame { attempt: 1, index: 0, delta: Delta::Text { text: "hi".to_owned() } };
+        let body = json!({"attempt": 1, "index": 0, "delta": {"type": "text", "text": "hi"}});
+        assert_eq!(serde_json::to_value(&frame).unwrap(), body);
+        assert_eq!(serde_json::from_value::<Frame>(body).unwrap(), frame);
+    }
+}

@@ -195,3 +195,39 @@ impl ErrorBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strum::IntoEnumIterator;
+
+    #[test]
+    fn every_code_has_its_place() {
+        let table: Vec<_> = ErrorCode::iter()
+            .map(|code| {
+                let category: &str = code.category().into();
+                let retry = if code.retriable() { "retry" } else { "-" };
+                format!("{code:<25} {category:<9} {} {retry}", code.http_status())
+            })
+            .collect();
+        insta::assert_snapshot!("codes", table.join("\n"));
+    }
+
+    #[test]
+    fn a_code_is_one_word_everywhere() {
+        for code in ErrorCode::iter() {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.to_string());
+            assert_eq!(code.to_string().parse(), Ok(code));
+        }
+    }
+
+    #[test]
+    fn the_native_body() {
+        let body = serde_json::to_value(ErrorBody::new(&Failure::invalid("n", "too many"), "trace-1")).unwrap();
+        let expected = serde_json::json!({
+            "code": "invalid_request", "message": "too many", "category": "client", "retriable": false,
+            "trace_id": "trace-1", "param": "n",
+        });
+        assert_eq!(body, expected);
+    }
+}

@@ -121,7 +121,7 @@ pub enum Payload {
 
 /// How a request's context is pruned; `None` leaves the model's default.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct ContextOptions {
     /// `auto` (prune to fit) or `disabled` (refuse what does not fit).
     #[serde(skip_serializing_if = "Option::is_none")]

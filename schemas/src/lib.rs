@@ -2,7 +2,9 @@
 //! randomness of its own; time and random bits are arguments.
 
 pub mod alert;
+pub mod breaker;
 pub mod catalog;
+pub mod catalog_file;
 pub mod chat;
 pub mod delta;
 pub mod dialect;

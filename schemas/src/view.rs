@@ -156,3 +156,38 @@ impl JobView {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::envelope::samples;
+
+    #[test]
+    fn a_delayed_job_says_until_when() {
+        let job = samples::job();
+        let view = serde_json::to_value(JobView::queued(&job, true)).unwrap();
+        assert_eq!(view["id"], job.id.job());
+        assert_eq!((&view["object"], &view["status"]), (&json!("job"), &json!("queued")));
+        assert_eq!((&view["reason"], &view["until"]), (&json!("delayed"), &json!(job.head.not_before)));
+        assert_eq!(view["metadata"], json!(job.head.metadata));
+        let waiting = serde_json::to_value(JobView::queued(&job, false)).unwrap();
+        assert!(waiting.get("reason").is_none() && waiting.get("until").is_none());
+    }
+
+    #[test]
+    fn only_a_parked_job_has_a_reason() {
+        let mut state = samples::state();
+        let id = samples::job().id;
+        let parked = JobView::of_state(id, &JobState { phase: Phase::Parked, ..state.clone() });
+        assert_eq!((parked.status, parked.reason.as_deref()), (Status::Queued, Some("rate_limited")));
+        assert!(parked.until.is_some() && !parked.status.is_terminal());
+        state.phase = Phase::Failed;
+        let failed = JobView::of_state(id, &state);
+        assert_eq!((failed.status, failed.reason, failed.until), (Status::Failed, None, None));
+        assert!(failed.status.is_terminal());
+        assert_eq!(failed.error.unwrap().trace_id, state.head.trace_id);
+        assert_eq!(failed.attempts, state.attempts);
+    }
+}

@@ -1,1 +1,22 @@
-//! stub
+//! The whole of PortBroker on real servers: every promise of the README has its test here.
+
+mod alerts;
+mod chat;
+mod clients;
+mod delays;
+mod events;
+mod fakes;
+mod idempotency;
+mod kill_worker;
+mod listing;
+mod malformed;
+mod midstream;
+mod outages;
+mod parking;
+mod pipeline;
+mod queue_status;
+mod records;
+mod roles;
+mod secrets;
+mod shutdown;
+mod single_process;

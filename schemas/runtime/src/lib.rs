@@ -1,3 +1,12 @@
 //! What every role stands on: configuration, logs, the metrics registry, the health and metrics server, shutdown.
 
+pub mod clock;
 pub mod config;
+pub mod health;
+pub mod metrics;
+pub mod ops;
+pub mod rate;
+pub mod secret;
+pub mod shutdown;
+pub mod system;
+pub mod telemetry;

@@ -1,4 +1,10 @@
 //! Wire APIs. Each is a complete codec, pure, in both directions, so that the same file serves a client that speaks it
-//! and a provider that does.
+//! and a provider that does. What the neutral form does not model is carried in `extra`, always under the dialect's
+//! name (`extra["openai_chat"]["logprobs"]`), so that it never reaches a provider that speaks another dialect.
 
+mod carry;
+pub mod classify;
 pub mod openai_chat;
+mod read;
+pub mod scrub;
+pub mod sse;

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Telegram.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TelegramConfig {
     /// The bot's token; empty logs what would be sent.
+    #[serde(serialize_with = "super::show::secret")]
     pub token: SecretString,
     /// The chat for every alert: a number, or `@name`. Text, so that a long number stays as it is.
     pub chat_id: String,
@@ -35,7 +36,7 @@ pub struct TelegramConfig {
 }
 
 /// When alerts are raised.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlertsConfig {
     /// How often the rules are evaluated.

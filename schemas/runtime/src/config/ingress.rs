@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The HTTP service.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct IngressConfig {
     /// Address to listen on. Anything but loopback needs at least one key.
@@ -49,10 +49,11 @@ pub struct IngressConfig {
 }
 
 /// One API key.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
     /// The secret itself.
+    #[serde(serialize_with = "super::show::secret")]
     pub key: SecretString,
     /// Whose jobs it sees.
     pub tenant: String,
@@ -60,12 +61,12 @@ pub struct ApiKey {
     #[serde(default)]
     pub admin: bool,
     /// Requests a minute; absent takes the general setting.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
 }
 
 /// When the queue counts as backlogged.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueueConfig {
     /// Jobs waiting, above which `/health/queue/status` says `backlogged`.

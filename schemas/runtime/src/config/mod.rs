@@ -2,23 +2,34 @@
 //! embedded in the binary and is the reference manual.
 
 pub mod alerting;
+mod environment;
+mod error;
+mod file;
 pub mod ingress;
+mod load;
 pub mod nats;
+pub mod operations;
+mod show;
 pub mod storage;
+mod tree;
+mod validate;
 pub mod worker;
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use alerting::{AlertsConfig, TelegramConfig};
+pub use error::{ConfigError, ConfigErrors};
 pub use ingress::{ApiKey, IngressConfig, QueueConfig};
+pub use load::{DEFAULT, load};
 pub use nats::{NatsConfig, PublisherConfig, StreamsConfig};
+pub use operations::{HealthConfig, LogConfig, OpsConfig, ShutdownConfig};
 pub use storage::{DatabaseConfig, DiskConfig, RedisConfig};
 pub use worker::{BreakerConfig, ProvidersConfig, RetryConfig, WorkerConfig};
 
 /// Everything there is to set.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where files of ours live: JetStream's and SQLite's when we run them.
@@ -53,35 +64,10 @@ pub struct Config {
     pub alerts: AlertsConfig,
     /// Health and metrics of worker and alerting.
     pub ops: OpsConfig,
+    /// How components are checked.
+    pub health: HealthConfig,
     /// Logs.
     pub log: LogConfig,
     /// How to stop.
     pub shutdown: ShutdownConfig,
-}
-
-/// Health and metrics of the roles without an API of their own.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OpsConfig {
-    /// Address to serve `/health/*` and `/metrics` on; empty serves none.
-    pub listen: String,
-}
-
-/// Logs.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogConfig {
-    /// A tracing filter, for example `info` or `info,workers=debug`.
-    pub level: String,
-    /// `json` or `text`.
-    pub format: String,
-}
-
-/// How to stop.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ShutdownConfig {
-    /// How long running work may take to finish before it is parked.
-    #[serde(with = "humantime_serde")]
-    pub grace: std::time::Duration,
 }

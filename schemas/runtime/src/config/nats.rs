@@ -1,22 +1,27 @@
 //! The broker, its streams, and how publishes are batched.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How to reach NATS.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NatsConfig {
-    /// One or more addresses, comma separated. Empty under `all`: a server of our own is started.
+    /// One or more addresses, comma separated. Empty under `all`: a server of our own is started. It may hold a
+    /// password or a token, so nothing prints it but masked.
+    #[serde(serialize_with = "super::show::servers")]
     pub url: String,
     /// User name; empty for none.
     pub user: String,
     /// Its password.
+    #[serde(serialize_with = "super::show::secret")]
     pub password: SecretString,
     /// A token instead of a user.
+    #[serde(serialize_with = "super::show::secret")]
     pub token: SecretString,
     /// A credentials file (JWT and nkey); empty for none.
     pub credentials_file: PathBuf,
@@ -42,8 +47,16 @@ pub struct NatsConfig {
     pub server_config: PathBuf,
 }
 
+/// As [`Config::shown`](super::Config::shown) has it: an address may hold a password.
+impl fmt::Debug for NatsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NatsConfig ")?;
+        fmt::Debug::fmt(&serde_json::to_value(self).map_err(|_| fmt::Error)?, f)
+    }
+}
+
 /// Limits and lifetimes of the streams.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamsConfig {
     /// Copies of each stream: 1, or 3 in a cluster.
@@ -75,7 +88,7 @@ pub struct StreamsConfig {
 }
 
 /// Adaptive group commit of publishes to one stream.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublisherConfig {
     /// Publishes go out singly while fewer than this many wait, as one atomic batch when more do.

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One worker process.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerConfig {
     /// Its name; empty takes host and process id.
@@ -50,7 +50,7 @@ pub struct WorkerConfig {
 }
 
 /// Retries of provider calls.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetryConfig {
     /// Failed rounds over all candidates before a job fails for good. Parks for rate limits and open breakers do not count.
@@ -67,7 +67,7 @@ pub struct RetryConfig {
 }
 
 /// Circuit breakers, one for each provider and model.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BreakerConfig {
     /// Failures in a row that open it.
@@ -81,7 +81,7 @@ pub struct BreakerConfig {
 }
 
 /// Where the providers are listed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProvidersConfig {
     /// A TOML file of `[[provider]]` tables; empty is the built-in echo alone.

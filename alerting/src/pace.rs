@@ -1,0 +1,261 @@
+//! When the Bot API may be called: within the limits of a chat and of all chats, never before a `retry_after` is over,
+//! and backing off while it cannot be reached. Sends and edits count alike. Pure: time is an argument.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Telegram takes about one message a second in one chat.
+const CHAT_SPACING: Duration = Duration::from_secs(1);
+/// The span that `messages_per_minute` is counted over.
+const MINUTE: Duration = Duration::from_secs(60);
+/// Telegram takes 30 messages a second over all chats.
+const OVERALL: usize = 30;
+/// The longest wait between tries to reach Telegram.
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+/// One call in so many is kept for critical alerts.
+const RESERVED: u32 = 5;
+
+/// How urgent a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Urgency {
+    /// Evenly spaced, and leaves a reserve.
+    Ordinary,
+    /// May use the reserve.
+    Critical,
+}
+
+/// What was called when, and until when nothing may be.
+#[derive(Debug)]
+pub(crate) struct Pacer {
+    per_minute: u32,
+    chats: BTreeMap<String, VecDeque<Instant>>,
+    overall: VecDeque<Instant>,
+    closed: BTreeMap<String, Instant>,
+    held_until: Option<Instant>,
+    failures: u32,
+}
+
+impl Pacer {
+    /// Nothing called yet; at most `per_minute` calls a minute go to one chat.
+    pub(crate) const fn new(per_minute: u32) -> Self {
+        let per_minute = if per_minute == 0 { 1 } else { per_minute };
+        Self {
+            per_minute,
+            chats: BTreeMap::new(),
+            overall: VecDeque::new(),
+            closed: BTreeMap::new(),
+            held_until: None,
+            failures: 0,
+        }
+    }
+
+    /// Whether a call to `chat` may be made now.
+    pub(crate) fn admits(&self, chat: &str, urgency: Urgency, now: Instant) -> bool {
+        self.held(now).is_zero() && self.overall_admits(now) && self.is_open(chat, now) && {
+            let calls = self.chats.get(chat);
+            let recent = calls.map_or(0, |calls| within(calls, MINUTE, now));
+            let last = calls.and_then(|calls| calls.back());
+            let spaced = last.is_none_or(|last| now.duration_since(*last) >= self.spacing(urgency));
+            spaced && recent < usize::try_from(self.per_minute).unwrap_or(usize::MAX)
+        }
+    }
+
+    /// A call to `chat` begins. It counts from now, and again from its end.
+    pub(crate) fn began(&mut self, chat: &str, now: Instant) {
+        for calls in [self.chats.entry(chat.to_owned()).or_default(), &mut self.overall] {
+            calls.push_back(now);
+            while calls.front().is_some_and(|call| now.duration_since(*call) >= MINUTE) {
+                calls.pop_front();
+            }
+        }
+        self.chats.retain(|_, calls| calls.back().is_some_and(|call| now.duration_since(*call) < MINUTE));
+    }
+
+    /// The call that began last has ended: Telegram may have counted it as late as now, however long it took.
+    pub(crate) fn ended(&mut self, chat: &str, now: Instant) {
+        for calls in self.chats.get_mut(chat).into_iter().chain([&mut self.overall]) {
+            if let Some(last) = calls.back_mut() {
+                *last = now;
+            }
+        }
+    }
+
+    /// Telegram answered.
+    pub(crate) const fn reached(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Telegram said to come back after `retry_after`: nothing is called before, in no chat, since it does not say
+    /// whether it meant the chat or the bot.
+    pub(crate) fn hold(&mut self, retry_after: Duration, now: Instant) {
+        let until = now + retry_after;
+        self.held_until = Some(self.held_until.map_or(until, |held| held.max(until)));
+    }
+
+    /// Telegram could not be reached: the next try waits 1 s, 2 s, 4 s, ... up to a minute.
+    pub(crate) fn failed(&mut self, now: Instant) {
+        let wait = Duration::from_secs(1 << self.failures.min(6)).min(MAX_BACKOFF);
+        self.failures = self.failures.saturating_add(1);
+        self.hold(wait, now);
+    }
+
+    /// `chat` refuses us: it is left out for `pause`.
+    pub(crate) fn close(&mut self, chat: &str, pause: Duration, now: Instant) {
+        self.closed.retain(|_, until| *until > now);
+        self.closed.insert(chat.to_owned(), now + pause);
+    }
+
+    /// Whether `chat` is not left out.
+    pub(crate) fn is_open(&self, chat: &str, now: Instant) -> bool {
+        self.closed.get(chat).is_none_or(|until| *until <= now)
+    }
+
+    /// For how long nothing may be called.
+    pub(crate) fn held(&self, now: Instant) -> Duration {
+        self.held_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
+    fn overall_admits(&self, now: Instant) -> bool {
+        within(&self.overall, Duration::from_secs(1), now) < OVERALL
+    }
+
+    fn spacing(&self, urgency: Urgency) -> Duration {
+        let ordinary = self.per_minute - self.per_minute / RESERVED;
+        match urgency {
+            Urgency::Critical => CHAT_SPACING,
+            Urgency::Ordinary => CHAT_SPACING.max(MINUTE / ordinary),
+        }
+    }
+}
+
+fn within(calls: &VecDeque<Instant>, span: Duration, now: Instant) -> usize {
+    calls.iter().rev().take_while(|call| now.duration_since(**call) < span).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Greedy calls, each step some milliseconds after the last: when each began and ended, and in which chat.
+    fn greedy(per_minute: u32, steps: &[(u64, u64, bool, u8)]) -> Vec<(usize, Instant, Instant)> {
+        let mut pacer = Pacer::new(per_minute);
+        let mut now = Instant::now();
+        let mut calls = Vec::new();
+        for &(wait, took, critical, chat) in steps {
+            now += Duration::from_millis(wait);
+            let name = chat.to_string();
+            let urgency = if critical { Urgency::Critical } else { Urgency::Ordinary };
+            if pacer.admits(&name, urgency, now) {
+                let began = now;
+                pacer.began(&name, began);
+                now += Duration::from_millis(took);
+                pacer.ended(&name, now);
+                calls.push((usize::from(chat), began, now));
+            }
+        }
+        calls
+    }
+
+    proptest! {
+        /// Wherever within each call Telegram counts it, no minute of a chat holds more than the limit, and no second less
+        /// than a second's distance.
+        #[test]
+        fn no_window_ever_holds_too_many(
+            per_minute in 1_u32..40,
+            steps in prop::collection::vec((0_u64..900, 0_u64..400, any::<bool>(), 0_u8..3), 0..600),
+        ) {
+            let calls = greedy(per_minute, &steps);
+            for chat in 0..3 {
+                let calls: Vec<_> = calls.iter().filter(|call| call.0 == chat).collect();
+                for pair in calls.windows(2) {
+                    prop_assert!(pair[1].1 - pair[0].2 >= CHAT_SPACING);
+                }
+                let many = usize::try_from(per_minute).unwrap();
+                for window in calls.windows(many + 1) {
+                    prop_assert!(window[many].1 - window[0].2 >= MINUTE);
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_is_called_before_retry_after(
+            holds in prop::collection::vec((0_u64..30_000, 0_u64..60_000), 1..10),
+            probe in 0_u64..120_000,
+        ) {
+            let start = Instant::now();
+            let mut pacer = Pacer::new(1000);
+            let mut until = start;
+            let mut at = start;
+            for (wait, retry_after) in holds {
+                at += Duration::from_millis(wait);
+                pacer.hold(Duration::from_millis(retry_after), at);
+                until = until.max(at + Duration::from_millis(retry_after));
+            }
+            let now = start + Duration::from_millis(probe);
+            for chat in ["a", "b"] {
+                prop_assert_eq!(pacer.admits(chat, Urgency::Critical, now), now >= until);
+            }
+        }
+    }
+
+    #[test]
+    fn critical_alerts_find_a_reserve() {
+        let mut pacer = Pacer::new(20);
+        let mut now = Instant::now();
+        let mut ordinary = 0;
+        for _ in 0..600 {
+            now += Duration::from_millis(100);
+            if pacer.admits("a", Urgency::Ordinary, now) {
+                pacer.began("a", now);
+                ordinary += 1;
+            }
+        }
+        assert_eq!(ordinary, 16);
+        assert!(pacer.admits("a", Urgency::Critical, now));
+        assert!(!pacer.admits("a", Urgency::Ordinary, now));
+    }
+
+    #[test]
+    fn all_chats_together_stay_within_thirty_a_second() {
+        let mut pacer = Pacer::new(20);
+        let now = Instant::now();
+        let admitted = (0..100).map(|chat| chat.to_string()).filter(|chat| {
+            let admitted = pacer.admits(chat, Urgency::Critical, now);
+            if admitted {
+                pacer.began(chat, now);
+            }
+            admitted
+        });
+        assert_eq!(admitted.count(), OVERALL);
+    }
+
+    #[test]
+    fn an_unreachable_server_is_tried_ever_more_rarely() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(20);
+        let waits = [1, 2, 4, 8, 16, 32, 60, 60].map(|_| {
+            pacer.held_until = None;
+            pacer.failed(start);
+            pacer.held(start).as_secs()
+        });
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        pacer.reached();
+        pacer.held_until = None;
+        pacer.failed(start);
+        assert_eq!(pacer.held(start).as_secs(), 1);
+    }
+
+    #[test]
+    fn a_closed_chat_is_left_out_for_its_pause() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(20);
+        pacer.close("a", Duration::from_secs(5), start);
+        assert!(!pacer.admits("a", Urgency::Critical, start + Duration::from_secs(4)));
+        assert!(pacer.admits("b", Urgency::Ordinary, start));
+        assert!(pacer.admits("a", Urgency::Ordinary, start + Duration::from_secs(5)));
+    }
+}

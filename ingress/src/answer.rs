@@ -1,0 +1,98 @@
+//! What a synchronous caller gets of an ended job: the answer, or the failure that took its place.
+
+use broker::Record;
+use schemas::chat::{ChatResponse, FinishReason, Message, Role};
+use schemas::error::{ErrorCode, Failure};
+use schemas::state::{JobResult, JobState, Phase};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::lookup;
+
+/// The answer of an ended job, fetched from where it is.
+///
+/// # Errors
+/// The job's own failure, as a refusal.
+pub(crate) async fn of_record(app: &App, record: &Record) -> Result<ChatResponse, ApiError> {
+    let mut response = of_state(&record.state).map_err(ApiError::from)?;
+    let stored = record.state.result.as_ref().and_then(|result| result.stored_output.as_deref());
+    if let Some(object) = stored {
+        response.message = lookup::stored_value(app, object).await?;
+    }
+    Ok(response)
+}
+
+fn of_state(state: &JobState) -> Result<ChatResponse, Failure> {
+    let nothing = JobResult::default();
+    let result = state.result.as_deref().unwrap_or(&nothing);
+    match state.phase {
+        Phase::Completed | Phase::Incomplete => Ok(response(state, result)),
+        phase => Err(result.error.clone().unwrap_or_else(|| failure(phase))),
+    }
+}
+
+fn response(state: &JobState, result: &JobResult) -> ChatResponse {
+    let cut = if state.phase == Phase::Incomplete { FinishReason::Length } else { FinishReason::Stop };
+    ChatResponse {
+        id: result.response_id.clone(),
+        model: result.model.clone().unwrap_or_else(|| state.head.model.clone()),
+        message: result.output.clone().unwrap_or_else(|| Message::text(Role::Assistant, "")),
+        finish: result.finish.unwrap_or(cut),
+        usage: result.usage,
+        extra: result.extra.clone(),
+    }
+}
+
+/// For a record that does not say why.
+fn failure(phase: Phase) -> Failure {
+    let (code, message) = match phase {
+        Phase::Cancelled => (ErrorCode::Cancelled, "the job was cancelled"),
+        Phase::Expired => (ErrorCode::Expired, "the deadline passed before there was an answer"),
+        _ => (ErrorCode::Internal, "the job failed"),
+    };
+    Failure::new(code, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::state::{Carrier, Nonce};
+    use serde_json::json;
+
+    fn state(phase: Phase, result: Option<JobResult>) -> JobState {
+        JobState {
+            phase,
+            nonce: Nonce::new(1),
+            holder: String::new(),
+            attempts: Vec::new(),
+            carrier: Carrier::Stream(String::new()),
+            until: None,
+            reason: None,
+            head: serde_json::from_value(json!({"tenant": "t", "model": "m", "created_at": 0, "body_hash": ""}))
+                .unwrap(),
+            started_at: None,
+            finished_at: None,
+            result: result.map(Box::new),
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_says_so() {
+        let cut = of_state(&state(Phase::Incomplete, Some(JobResult::default()))).unwrap();
+        assert_eq!((cut.finish, cut.model.as_str()), (FinishReason::Length, "m"));
+        let filtered = JobResult { finish: Some(FinishReason::ContentFilter), ..JobResult::default() };
+        let filtered = of_state(&state(Phase::Incomplete, Some(filtered))).unwrap();
+        assert_eq!(filtered.finish, FinishReason::ContentFilter);
+    }
+
+    #[test]
+    fn every_other_end_is_a_failure() {
+        let code = |phase| of_state(&state(phase, None)).unwrap_err().code;
+        assert_eq!(code(Phase::Cancelled), ErrorCode::Cancelled);
+        assert_eq!(code(Phase::Expired), ErrorCode::Expired);
+        assert_eq!(code(Phase::Failed), ErrorCode::Internal);
+        let error = Failure::new(ErrorCode::ProviderRejected, "no");
+        let told = JobResult { error: Some(error.clone()), ..JobResult::default() };
+        assert_eq!(of_state(&state(Phase::Failed, Some(told))), Err(error));
+    }
+}

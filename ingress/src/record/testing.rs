@@ -1,0 +1,62 @@
+//! Values for this module's tests.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use prometheus::Registry;
+use runtime::config::DatabaseConfig;
+use schemas::id::JobId;
+use schemas::job::Lane;
+use schemas::timestamp::Timestamp;
+use schemas::view::{JobView, Status};
+
+use super::fold::Entry;
+use super::metrics::RecorderMetrics;
+use super::store::Store;
+use super::writer::Writer;
+
+pub(super) fn config(url: &str) -> DatabaseConfig {
+    DatabaseConfig {
+        url: url.to_owned().into(),
+        max_connections: 2,
+        acquire_timeout: Duration::from_secs(3),
+        query_timeout: Duration::from_secs(10),
+        batch: 256,
+        history: Duration::from_secs(3600),
+    }
+}
+
+pub(super) fn writer(data_dir: &Path) -> Writer {
+    let metrics = RecorderMetrics::register(&Registry::new()).unwrap();
+    Writer { store: Store::open(&config(""), data_dir).unwrap(), metrics }
+}
+
+pub(super) fn entry(number: u128, seq: u64, status: Status) -> Entry {
+    Entry { tenant: "acme".to_owned(), seq, view: view(number, status) }
+}
+
+/// A job accepted at the epoch.
+pub(super) fn view(number: u128, status: Status) -> JobView {
+    JobView {
+        id: JobId::new(Timestamp::default(), number),
+        object: "job".to_owned(),
+        status,
+        reason: None,
+        until: None,
+        model: "echo".to_owned(),
+        provider: None,
+        lane: Lane::Normal,
+        session: None,
+        created_at: Timestamp::default(),
+        started_at: None,
+        finished_at: None,
+        output: None,
+        usage: None,
+        error: None,
+        attempts: Vec::new(),
+        context: None,
+        warnings: Vec::new(),
+        metadata: BTreeMap::new(),
+    }
+}

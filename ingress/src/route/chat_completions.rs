@@ -1,0 +1,148 @@
+//! `POST /v1/chat/completions`: OpenAI's synchronous API over the same pipeline. The request becomes a job; the client
+//! waits for its end, or reads its tokens as they are made.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use broker::{Repeat, Watch};
+use futures::stream::{self, StreamExt};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use runtime::clock;
+use schemas::dialect::openai_chat::{self, ClientOptions, Reply, StreamEncoder};
+use schemas::error::Failure;
+use schemas::job::{JobHead, Lane};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::{Counted, about};
+use crate::answer;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::body::{JsonBody, offload};
+use crate::error::ApiError;
+use crate::request_id::RequestId;
+use crate::stream::chat::{ChatStream, Input};
+use crate::stream::{inputs, sse};
+use crate::submit::{self, Identity, Origin, Submission, Submitted, identity};
+use crate::waiters::Waiter;
+
+const ROUTE: &str = "/v1/chat/completions";
+const JOB_ID: HeaderName = HeaderName::from_static("x-portbroker-job-id");
+const LANE: HeaderName = HeaderName::from_static("x-portbroker-lane");
+const LANE_PARAM: &str = "x-portbroker-lane";
+
+/// A call while its client waits. The watch is older than the job, so that no end is missed.
+struct Call {
+    app: Arc<App>,
+    identity: Identity,
+    options: ClientOptions,
+    head: JobHead,
+    replayed: bool,
+    watch: Watch,
+    waiter: Waiter,
+    deadline: Instant,
+}
+
+/// A chat completion, whole or in pieces. The job's id is in `x-portbroker-job-id`, whatever the answer.
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let identity = Identity::of(&caller.tenant, &headers, clock::now(), clock::random_bits())?;
+    let lane = lane(&headers)?;
+    let call = Box::pin(submitted(app, &caller, &request_id, identity, lane, body)).await?;
+    let streams = call.head.stream;
+    let answer = if streams { streamed(call).await } else { whole(call).await };
+    // One key, one job: the same request would only be told again how that job failed.
+    let answer = answer.map_err(|error| if identity.repeat == Repeat::Keyed { error.settled() } else { error });
+    let mut response = about(identity.id, answer);
+    if let Ok(id) = HeaderValue::from_str(&identity.id.job()) {
+        response.headers_mut().insert(JOB_ID, id);
+    }
+    Ok(response)
+}
+
+async fn submitted(
+    app: Arc<App>,
+    caller: &Caller,
+    request_id: &RequestId,
+    identity: Identity,
+    lane: Lane,
+    body: JsonBody,
+) -> Result<Call, ApiError> {
+    let JsonBody { bytes, object, hold } = body;
+    let body_bytes = bytes.len();
+    let work = move || (identity::body_hash(ROUTE, &bytes), decode(object));
+    let (body_hash, decoded) = offload(body_bytes, work).await?;
+    let (submission, options) = decoded?;
+    let submission = Submission { lane, ..submission };
+    let deadline = Instant::now() + app.config.ingress.synchronous_timeout;
+    let watch = app.broker.watch(identity.id);
+    let waiter = app.waiters.join(identity.id);
+    let origin = Origin { caller, request_id, identity, body_hash, body_bytes };
+    // Should this fail and the job exist after all, nobody waits for it, and its deadline ends it.
+    let Submitted { job, replayed } = submit::submit(&app, origin, submission).await?;
+    drop(hold);
+    waiter.synchronous();
+    Ok(Call { app, identity, options, head: job.head, replayed, watch, waiter, deadline })
+}
+
+fn decode(object: Map<String, Value>) -> Result<(Submission, ClientOptions), Failure> {
+    let decoded = openai_chat::decode_request(Value::Object(object))?;
+    let submission =
+        Submission { request: decoded.request, warnings: decoded.warnings, synchronous: true, ..Submission::default() };
+    Ok((submission, decoded.options))
+}
+
+async fn whole(call: Call) -> Result<Response, ApiError> {
+    let app = Arc::clone(&call.app);
+    let _counted = Counted::new(app.metrics.clients.waiting.with_label_values(&["chat"]));
+    let reply = call.reply();
+    let record = inputs::end(&app, call.watch, call.deadline, call.replayed).await?;
+    call.waiter.served();
+    let response = answer::of_record(&app, &record).await?;
+    Ok(Json(openai_chat::encode_response(&response, &reply)).into_response())
+}
+
+async fn streamed(call: Call) -> Result<Response, ApiError> {
+    let app = Arc::clone(&call.app);
+    let counted = Counted::new(app.metrics.clients.waiting.with_label_values(&["chat_stream"]));
+    let mut frames = app.broker.frames(call.identity.id).await?;
+    frames.catch_up().await;
+    let encoder = StreamEncoder::new(call.reply());
+    let Call { watch, waiter, deadline, replayed, .. } = call;
+    let ending = Arc::clone(&app);
+    let end =
+        stream::once(async move { Input::End(inputs::end(&ending, watch, deadline, replayed).await.map(Box::new)) });
+    let inputs = stream::select(inputs::frames(frames).map(Input::Frame), end).boxed();
+    let chat = ChatStream { app: Arc::clone(&app), inputs, encoder, waiter };
+    let bytes = Box::pin(chat.open()).await?.inspect(move |_| {
+        // Held for as long as the stream is.
+        let _ = &counted;
+    });
+    Ok(sse::response(bytes, app.config.ingress.keepalive))
+}
+
+impl Call {
+    fn reply(&self) -> Reply {
+        Reply {
+            id: self.identity.id.prefixed("chatcmpl-"),
+            created: self.head.created_at.as_secs(),
+            model: self.head.model.clone(),
+            options: self.options,
+        }
+    }
+}
+
+/// How urgent a synchronous call is; normal unless its header says otherwise.
+fn lane(headers: &HeaderMap) -> Result<Lane, Failure> {
+    match headers.get(LANE) {
+        None => Ok(Lane::Normal),
+        Some(value) => submit::parse_lane(LANE_PARAM, value.to_str().unwrap_or_default()),
+    }
+}

@@ -1,0 +1,121 @@
+//! `GET /v1/jobs`: the caller's jobs, newest first, by pages, as history has them.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::{Extension, Json};
+use schemas::error::Failure;
+use schemas::view::{JobView, Status};
+use serde::Serialize;
+use url::form_urlencoded;
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::lookup::history_away;
+use crate::record::{Cursor, Filter};
+use crate::submit::parse_lane;
+
+const LIMIT: u32 = 20;
+const HIGHEST_LIMIT: u32 = 100;
+
+/// One page.
+#[derive(Debug, Serialize)]
+pub(crate) struct Listing {
+    object: &'static str,
+    data: Vec<JobView>,
+    has_more: bool,
+    next_cursor: Option<String>,
+}
+
+/// One page of the caller's jobs.
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Listing>, ApiError> {
+    let Query { filter, after, limit } = Query::parse(query.as_deref().unwrap_or_default())?;
+    let page = app.store.list(&caller.tenant, &filter, after, limit).await.map_err(history_away)?;
+    let next_cursor = page.next.map(|cursor| cursor.to_string());
+    Ok(Json(Listing { object: "list", data: page.jobs, has_more: next_cursor.is_some(), next_cursor }))
+}
+
+#[derive(Debug)]
+struct Query {
+    filter: Filter,
+    after: Option<Cursor>,
+    limit: u32,
+}
+
+impl Query {
+    fn parse(query: &str) -> Result<Self, Failure> {
+        let mut parsed = Self { filter: Filter::default(), after: None, limit: LIMIT };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "limit" => parsed.limit = limit(&value)?,
+                "cursor" => parsed.after = Some(cursor(&value)?),
+                "status" => parsed.filter.status.extend(statuses(&value)?),
+                "model" => parsed.filter.model = Some(value.into_owned()),
+                "lane" => parsed.filter.lane = Some(parse_lane("lane", &value)?),
+                _ => return Err(unknown(&name)),
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+fn limit(text: &str) -> Result<u32, Failure> {
+    let limit = text.parse().ok().filter(|limit| (1..=HIGHEST_LIMIT).contains(limit));
+    limit.ok_or_else(|| Failure::invalid("limit", format!("expected a number from 1 to {HIGHEST_LIMIT}")))
+}
+
+fn cursor(text: &str) -> Result<Cursor, Failure> {
+    text.parse().map_err(|error| Failure::invalid("cursor", format!("{error}")))
+}
+
+/// One status, or several separated by commas.
+fn statuses(text: &str) -> Result<Vec<Status>, Failure> {
+    let expected = "expected some of queued, running, completed, failed, cancelled, expired, incomplete";
+    let status = |word: &str| word.trim().parse().map_err(|_| Failure::invalid("status", expected));
+    text.split(',').map(status).collect()
+}
+
+fn unknown(name: &str) -> Failure {
+    let name: String = name.chars().take(64).collect();
+    Failure::invalid(name, "unknown parameter: expected limit, cursor, status, model or lane")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::job::Lane;
+
+    fn fault(query: &str) -> Option<String> {
+        Query::parse(query).unwrap_err().param
+    }
+
+    #[test]
+    fn every_parameter_is_read() {
+        let query = Query::parse("limit=3&status=queued,running&status=failed&model=gpt%2F4&lane=low").unwrap();
+        assert_eq!(query.limit, 3);
+        assert_eq!(query.filter.status, [Status::Queued, Status::Running, Status::Failed]);
+        assert_eq!((query.filter.model.as_deref(), query.filter.lane), (Some("gpt/4"), Some(Lane::Low)));
+        assert_eq!(Query::parse("").unwrap().limit, 20);
+    }
+
+    #[test]
+    fn a_bad_parameter_is_named() {
+        for (query, name) in [
+            ("limit=0", "limit"),
+            ("limit=101", "limit"),
+            ("limit=x", "limit"),
+            ("cursor=!!", "cursor"),
+            ("status=nonsense", "status"),
+            ("status=", "status"),
+            ("lane=fast", "lane"),
+            ("page=2", "page"),
+        ] {
+            assert_eq!(fault(query).as_deref(), Some(name), "{query}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The native jobs API: submit, read (and wait), cancel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use broker::Cancelled;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use runtime::clock;
+use schemas::error::Failure;
+use schemas::id::JobId;
+use schemas::view::JobView;
+use tokio::time::{Instant, timeout};
+
+use super::{Counted, about};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::body::{JsonBody, offload};
+use crate::error::ApiError;
+use crate::lookup::{self, Found};
+use crate::prefer;
+use crate::request_id::RequestId;
+use crate::submit::{self, Identity, Origin, Submission, identity, native};
+
+const ROUTE: &str = "/v1/jobs";
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// `POST /v1/jobs`: 202 once the job is durable. Every repeat of one idempotency key has the same body.
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let identity = Identity::of(&caller.tenant, &headers, clock::now(), clock::random_bits())?;
+    let JsonBody { bytes, object, hold } = body;
+    let body_bytes = bytes.len();
+    let (body_hash, submission) =
+        offload(body_bytes, move || (identity::body_hash(ROUTE, &bytes), native::decode(object))).await?;
+    let submission: Result<Submission, Failure> = submission;
+    let mut submission = submission?;
+    let warnings = std::mem::take(&mut submission.warnings);
+    let origin = Origin { caller: &caller, request_id: &request_id, identity, body_hash, body_bytes };
+    let submitted = submit::submit(&app, origin, submission).await?;
+    drop(hold);
+    let head = &submitted.job.head;
+    let delayed = head.not_before.is_some_and(|moment| moment > head.created_at);
+    let view = JobView { warnings, ..JobView::queued(&submitted.job, delayed) };
+    let location = HeaderValue::from_str(&format!("{ROUTE}/{}", identity.id.job())).ok();
+    let replayed = submitted.replayed.then_some(HeaderValue::from_static("true"));
+    let mut answer = (StatusCode::ACCEPTED, Json(view)).into_response();
+    answer.headers_mut().extend([(header::LOCATION, location), (REPLAYED, replayed)].into_iter().filter_map(present));
+    Ok(about(identity.id, answer))
+}
+
+/// `GET /v1/jobs/{id}`: the job as it is. With `Prefer: wait=N` as soon as it has ended, at the latest in N seconds.
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    path: Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = lookup::id_of(path)?;
+    let wait = prefer::wait(&headers).map(|seconds| Duration::from_secs(seconds).min(app.config.ingress.max_wait));
+    let found = match wait {
+        None => lookup::find(&app, &caller.tenant, id).await?,
+        Some(wait) => ended_within(&app, &caller, id, wait).await?,
+    };
+    let view = lookup::view(&app, id, &found).await?;
+    let applied = wait.and_then(|wait| HeaderValue::from_str(&format!("wait={}", wait.as_secs())).ok());
+    let mut answer = Json(view).into_response();
+    answer.headers_mut().extend([(PREFERENCE_APPLIED, applied)].into_iter().filter_map(present));
+    Ok(about(id, answer))
+}
+
+/// `POST /v1/jobs/{id}/cancel`: the job as it ended, by this call or before it.
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    path: Path<String>,
+) -> Result<Response, ApiError> {
+    let id = lookup::id_of(path)?;
+    let found = lookup::find(&app, &caller.tenant, id).await?;
+    if found.is_terminal() {
+        return Ok(about(id, Json(lookup::view(&app, id, &found).await?)));
+    }
+    let cancelled = timeout(app.config.ingress.submit_timeout, app.broker.cancel(id)).await;
+    let cancelled = cancelled.map_err(|_| ApiError::unavailable("the broker does not answer; try again"))??;
+    let view = match cancelled {
+        Cancelled::Now(record) | Cancelled::Already(record) => lookup::recorded(&app, id, &record).await?,
+        Cancelled::Absent => return Err(ApiError::not_found("no such job")),
+    };
+    Ok(about(id, Json(view)))
+}
+
+/// The job once it has ended, or as it is when time is up or the service stops.
+async fn ended_within(app: &Arc<App>, caller: &Caller, id: JobId, wait: Duration) -> Result<Found, ApiError> {
+    let deadline = Instant::now() + wait;
+    // Listens before it looks, so that an end in between is not missed.
+    let mut watch = app.broker.watch(id);
+    let found = lookup::find(app, &caller.tenant, id).await?;
+    if found.is_terminal() {
+        return Ok(found);
+    }
+    let _counted = Counted::new(app.metrics.clients.waiting.with_label_values(&["wait"]));
+    let waiter = app.waiters.join(id);
+    match app.shutdown.run_until_cancelled(watch.ended(deadline, false)).await {
+        Some(Ok(Some(record))) => {
+            waiter.served();
+            Ok(Found::Recorded(Box::new(record)))
+        }
+        _ => lookup::find(app, &caller.tenant, id).await,
+    }
+}
+
+fn present<N>((name, value): (N, Option<HeaderValue>)) -> Option<(N, HeaderValue)> {
+    value.map(|value| (name, value))
+}

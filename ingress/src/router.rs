@@ -1,0 +1,121 @@
+//! Every route on one screen, and what they all go through.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use http::StatusCode;
+use schemas::error::ErrorCode;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::App;
+use crate::auth::{require_admin, require_key};
+use crate::error::ApiError;
+use crate::linger::linger;
+use crate::observe::observe;
+use crate::route::{alerts, chat_completions, fallback, job_events, job_list, jobs, models, openapi, queue_status};
+
+/// Most bytes of a path with its query.
+const LONGEST_TARGET: usize = 8 * 1024;
+/// Most bytes of all headers together.
+const LARGEST_HEADERS: usize = 32 * 1024;
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everyone.
+    Open,
+    /// Every key.
+    Key,
+    /// Admin keys.
+    Admin,
+}
+
+/// One path.
+pub(crate) struct Route {
+    /// As it is matched.
+    pub(crate) path: &'static str,
+    /// Who may use it.
+    pub(crate) access: Access,
+    /// Its methods, for the document.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the test of the OpenAPI document reads it"))]
+    pub(crate) methods: &'static [&'static str],
+    handler: fn() -> MethodRouter<Arc<App>>,
+}
+
+/// Every route but health and metrics, which `runtime::ops` has for all roles.
+#[rustfmt::skip]
+pub(crate) const ROUTES: &[Route] = &[
+    route("/v1/jobs", Access::Key, &["GET", "POST"], || get(job_list::list).post(jobs::create)),
+    route("/v1/jobs/{id}", Access::Key, &["GET"], || get(jobs::get)),
+    route("/v1/jobs/{id}/events", Access::Key, &["GET"], || get(job_events::events)),
+    route("/v1/jobs/{id}/cancel", Access::Key, &["POST"], || post(jobs::cancel)),
+    route("/v1/chat/completions", Access::Key, &["POST"], || post(chat_completions::create)),
+    route("/v1/models", Access::Key, &["GET"], || get(models::list)),
+    route("/v1/models/{*id}", Access::Key, &["GET"], || get(models::get)),
+    route("/v1/alerts/test", Access::Admin, &["POST"], || post(alerts::test)),
+    route("/health/queue/status", Access::Open, &["GET"], || get(queue_status::status)),
+    route("/api/v1/health/queue/status", Access::Open, &["GET"], || get(queue_status::status)),
+    route("/openapi.json", Access::Open, &["GET"], || get(openapi::document)),
+];
+
+const fn route(
+    path: &'static str,
+    access: Access,
+    methods: &'static [&'static str],
+    handler: fn() -> MethodRouter<Arc<App>>,
+) -> Route {
+    Route { path, access, methods, handler }
+}
+
+/// The whole service. `ops` has health and metrics.
+pub(crate) fn router(app: &Arc<App>, ops: Router) -> Router {
+    let service = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, guarded(app, route)));
+    let panics = app.metrics.http.panics.clone();
+    service
+        .with_state(Arc::clone(app))
+        .merge(ops.clone())
+        .nest("/api/v1", ops)
+        .fallback(fallback::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
+        .layer(from_fn(bounded_head))
+        .layer(from_fn_with_state(Arc::clone(app), linger))
+        .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| {
+            panics.inc();
+            panicked(panic.as_ref())
+        }))
+        .layer(from_fn_with_state(Arc::clone(app), observe))
+}
+
+fn guarded(app: &Arc<App>, route: &Route) -> MethodRouter<Arc<App>> {
+    let handler = (route.handler)();
+    let keyed = from_fn_with_state(Arc::clone(app), require_key);
+    match route.access {
+        Access::Open => handler,
+        Access::Key => handler.route_layer(keyed),
+        Access::Admin => handler.route_layer(from_fn(require_admin)).route_layer(keyed),
+    }
+}
+
+/// Refuses what is longer than any honest head. The connection itself cuts off what is longer still.
+async fn bounded_head(request: Request, next: Next) -> Result<Response, ApiError> {
+    let invalid = |message: &str, status| ApiError::new(ErrorCode::InvalidRequest, message).with_status(status);
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > LONGEST_TARGET {
+        return Err(invalid("the path and query are too long", StatusCode::URI_TOO_LONG));
+    }
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers > LARGEST_HEADERS {
+        return Err(invalid("the headers are too large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+    }
+    Ok(next.run(request).await)
+}
+
+/// The panic hook has logged it. The process lives on.
+fn panicked(_panic: &(dyn Any + Send)) -> Response {
+    ApiError::new(ErrorCode::Internal, "an internal error; the trace_id finds it in the logs").into_response()
+}

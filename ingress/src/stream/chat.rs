@@ -1,0 +1,156 @@
+//! A streamed chat answer. Headers wait for the first content, so that a job that fails before it is answered with its
+//! error's own status; after that a failure is an error event, and never looks like an end.
+
+use std::sync::Arc;
+
+use broker::Record;
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use schemas::delta::{Delta, Frame};
+use schemas::dialect::openai_chat::StreamEncoder;
+use schemas::error::Failure;
+
+use super::relay::Relay;
+use crate::answer;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::waiters::Waiter;
+
+/// What happens to a streamed job.
+pub(crate) enum Input {
+    /// A piece of its answer.
+    Frame(Frame),
+    /// It has ended, or cannot be waited for any longer.
+    End(Result<Box<Record>, ApiError>),
+}
+
+/// A chat answer on its way to one client.
+pub(crate) struct ChatStream {
+    /// The service.
+    pub(crate) app: Arc<App>,
+    /// What happens to the job.
+    pub(crate) inputs: BoxStream<'static, Input>,
+    /// How the client reads it.
+    pub(crate) encoder: StreamEncoder,
+    /// Keeps the job alive while the client is there.
+    pub(crate) waiter: Waiter,
+}
+
+/// What comes next for the client.
+enum Step {
+    /// More of the answer.
+    More(Vec<Delta>),
+    /// The rest of the answer, and its end.
+    Last(Vec<Delta>),
+    /// The job ended otherwise, or it is no use to wait for it.
+    Failed(ApiError),
+}
+
+/// The stream once it has begun.
+struct Running {
+    chat: ChatStream,
+    relay: Relay,
+    first: Option<Step>,
+    /// The job has ended: nothing is to be kept alive any more.
+    ended: bool,
+}
+
+impl ChatStream {
+    /// Waits for the first content, then gives the bytes of the answer.
+    ///
+    /// # Errors
+    /// When the job failed before it had any.
+    pub(crate) async fn open(self) -> Result<impl Stream<Item = Bytes> + Send + 'static, ApiError> {
+        let mut running = Running { chat: self, relay: Relay::default(), first: None, ended: false };
+        match running.step().await {
+            Step::Failed(error) => {
+                running.count("failed");
+                running.leave();
+                Err(error)
+            }
+            step => {
+                running.first = Some(step);
+                Ok(stream::unfold(Some(running), |running| async move { running?.next().await }))
+            }
+        }
+    }
+}
+
+impl Running {
+    /// The next bytes, and the stream behind them unless they are the last.
+    async fn next(mut self) -> Option<(Bytes, Option<Self>)> {
+        let step = match self.first.take() {
+            Some(step) => step,
+            None => self.step().await,
+        };
+        match step {
+            Step::More(deltas) => {
+                self.chat.app.metrics.clients.frames.inc_by(deltas.len() as u64);
+                Some((self.encode(&deltas), Some(self)))
+            }
+            Step::Last(deltas) => {
+                self.chat.app.metrics.clients.made_up.inc_by(contents(&deltas));
+                let bytes = [self.encode(&deltas), self.chat.encoder.end()].concat();
+                self.count("whole");
+                self.leave();
+                Some((bytes.into(), None))
+            }
+            Step::Failed(error) => {
+                self.count("broken");
+                let bytes = self.chat.encoder.error(error.failure());
+                self.leave();
+                Some((bytes, None))
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Step {
+        loop {
+            let deltas = match self.chat.inputs.next().await {
+                Some(Input::Frame(frame)) => self.relay.frame(frame),
+                Some(Input::End(Ok(record))) => return self.end(&record).await,
+                Some(Input::End(Err(error))) => return Step::Failed(error),
+                None => return Step::Failed(ApiError::unavailable("the broker's connection was closed")),
+            };
+            match deltas {
+                Ok(deltas) if deltas.is_empty() => {}
+                Ok(deltas) => return Step::More(deltas),
+                Err(failure) => return Step::Failed(failure.into()),
+            }
+        }
+    }
+
+    async fn end(&mut self, record: &Record) -> Step {
+        self.ended = true;
+        let rest = match answer::of_record(&self.chat.app, record).await {
+            Ok(whole) => self.relay.end(&whole).map_err(|failure: Failure| failure.into()),
+            Err(error) => Err(error),
+        };
+        rest.map_or_else(Step::Failed, Step::Last)
+    }
+
+    fn encode(&mut self, deltas: &[Delta]) -> Bytes {
+        let mut bytes = BytesMut::new();
+        for delta in deltas {
+            bytes.extend_from_slice(&self.chat.encoder.encode(delta));
+        }
+        bytes.freeze()
+    }
+
+    /// A job that goes on has lost this client.
+    fn leave(self) {
+        if self.ended {
+            self.chat.waiter.served();
+        }
+    }
+
+    fn count(&self, outcome: &str) {
+        self.chat.app.metrics.clients.streams.with_label_values(&[outcome]).inc();
+    }
+}
+
+/// How many of these are content.
+fn contents(deltas: &[Delta]) -> u64 {
+    let content = |delta: &&Delta| !matches!(delta, Delta::Start { .. } | Delta::Finish { .. } | Delta::Usage { .. });
+    deltas.iter().filter(content).count() as u64
+}

@@ -1,0 +1,208 @@
+//! `GET /v1/jobs/{id}/events`: `status` on every change, `delta` for every token as it is made, and in the end `done`
+//! with the whole job. A client that lost its connection names the last delta it had and goes on behind it.
+
+use std::collections::VecDeque;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use schemas::delta::{Delta, Frame};
+use schemas::timestamp::Timestamp;
+use schemas::view::{JobView, Status};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::sse;
+
+/// How long the last deltas may come behind the end of their job.
+const STRAGGLERS: Duration = Duration::from_millis(500);
+
+/// What happens to a job.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A piece of its answer.
+    Frame(Frame),
+    /// How it stands.
+    View(Box<JobView>),
+}
+
+/// Where a client's last delta was: the id of its event, `<attempt>.<index>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    attempt: u32,
+    index: u64,
+}
+
+impl FromStr for Position {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (attempt, index) = text.split_once('.').ok_or(())?;
+        Ok(Self { attempt: attempt.parse().map_err(|_| ())?, index: index.parse().map_err(|_| ())? })
+    }
+}
+
+/// The events of one job for one client. `streams` says that the job makes deltas.
+pub(crate) fn events(
+    inputs: BoxStream<'static, Input>,
+    streams: bool,
+    after: Option<Position>,
+) -> impl Stream<Item = Bytes> + Send + 'static {
+    let follow = Follow {
+        inputs,
+        streams,
+        after,
+        ready: VecDeque::new(),
+        shown: None,
+        done: None,
+        finished: false,
+        over: false,
+    };
+    stream::unfold(follow, |mut follow| async move { follow.next().await.map(|event| (event, follow)) })
+}
+
+struct Follow {
+    inputs: BoxStream<'static, Input>,
+    streams: bool,
+    after: Option<Position>,
+    ready: VecDeque<Bytes>,
+    shown: Option<(Status, Option<String>, Option<Timestamp>)>,
+    /// The job has ended; its last deltas may still come.
+    done: Option<Box<JobView>>,
+    /// The last delta there is was seen.
+    finished: bool,
+    over: bool,
+}
+
+impl Follow {
+    async fn next(&mut self) -> Option<Bytes> {
+        while self.ready.is_empty() && !self.over {
+            match self.input().await {
+                Some(Input::Frame(frame)) => self.frame(&frame),
+                Some(Input::View(view)) if view.status.is_terminal() => self.done = Some(view),
+                Some(Input::View(view)) => self.status(*view),
+                None => self.end(),
+            }
+        }
+        self.ready.pop_front()
+    }
+
+    /// The next input; `None` when nothing more is to be expected.
+    async fn input(&mut self) -> Option<Input> {
+        match &self.done {
+            None => self.inputs.next().await,
+            Some(_) if self.finished || !self.streams => None,
+            Some(_) => timeout(STRAGGLERS, self.inputs.next()).await.ok().flatten(),
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        let position = Position { attempt: frame.attempt, index: frame.index };
+        // Usage follows the finish where the provider tells it; nothing follows usage.
+        let usage_told = self.done.as_ref().is_none_or(|view| view.usage.is_some());
+        self.finished = match frame.delta {
+            Delta::Usage { .. } => true,
+            Delta::Finish { .. } => !usage_told,
+            _ => false,
+        };
+        if self.after.is_none_or(|after| position > after) {
+            self.push("delta", Some(&format!("{}.{}", frame.attempt, frame.index)), frame);
+        }
+    }
+
+    fn status(&mut self, mut view: JobView) {
+        let now = (view.status, view.reason.clone(), view.until);
+        if self.shown.as_ref() == Some(&now) {
+            return;
+        }
+        view.output = None;
+        self.push("status", None, &view);
+        self.shown = Some(now);
+    }
+
+    /// The end of the stream: with the job, or without it when the service stops; the client then comes back.
+    fn end(&mut self) {
+        self.over = true;
+        if let Some(view) = self.done.take() {
+            self.push("done", None, &view);
+        }
+    }
+
+    fn push(&mut self, name: &str, id: Option<&str>, data: &impl Serialize) {
+        match sse::event(name, id, data) {
+            Ok(event) => self.ready.push_back(event),
+            Err(error) => tracing::error!(error = %error, "event cannot be written"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::chat::{FinishReason, Usage};
+    use schemas::id::JobId;
+    use schemas::job::{ContextOptions, Job, JobHead, Payload};
+    use serde_json::json;
+
+    fn view(status: Status) -> Input {
+        let head = json!({"tenant": "t", "model": "m", "created_at": 0, "body_hash": ""});
+        let head: JobHead = serde_json::from_value(head).unwrap();
+        let id = JobId::new(Timestamp::from_millis(0), 1);
+        let job = Job { id, head, context: ContextOptions::default(), request: Payload::Inline(Box::default()) };
+        let usage = status.is_terminal().then(Usage::default);
+        Input::View(Box::new(JobView { status, usage, ..JobView::queued(&job, false) }))
+    }
+
+    fn frame(attempt: u32, index: u64, delta: Delta) -> Input {
+        Input::Frame(Frame { attempt, index, delta })
+    }
+
+    fn text(attempt: u32, index: u64) -> Input {
+        frame(attempt, index, Delta::Text { text: format!("{attempt}.{index}") })
+    }
+
+    async fn told(inputs: Vec<Input>, streams: bool, after: Option<&str>) -> Vec<String> {
+        let inputs = stream::iter(inputs).chain(stream::pending()).boxed();
+        let events = events(inputs, streams, after.map(|text| text.parse().unwrap()));
+        let brief = |event: Bytes| {
+            let event = String::from_utf8(event.to_vec()).unwrap();
+            let line = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").to_owned();
+            let data: serde_json::Value = serde_json::from_str(&line("data: ")).unwrap();
+            format!("{} {}{}", line("event: "), line("id: "), data["status"].as_str().unwrap_or(""))
+        };
+        events.map(brief).collect().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_are_told_once_and_the_end_last() {
+        use Status::{Completed, Queued, Running};
+        let inputs = vec![view(Queued), view(Queued), view(Running), text(1, 0), view(Running), view(Completed)];
+        let expected = ["status queued", "status running", "delta 1.0", "done completed"];
+        assert_eq!(told(inputs, true, None).await, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deltas_behind_the_end_still_come_before_it() {
+        let finish = frame(1, 1, Delta::Finish { reason: FinishReason::Stop });
+        let usage = frame(1, 2, Delta::Usage { usage: Usage::default() });
+        let inputs = vec![view(Status::Completed), text(1, 0), finish, usage];
+        assert_eq!(told(inputs, true, None).await, ["delta 1.0", "delta 1.1", "delta 1.2", "done completed"]);
+        let inputs = vec![view(Status::Completed), text(1, 0)];
+        assert_eq!(told(inputs, false, None).await, ["done completed"], "a job without deltas is not waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_goes_on_behind_its_last_delta() {
+        let inputs = || vec![text(1, 0), text(1, 1), text(2, 0), view(Status::Failed)];
+        assert_eq!(told(inputs(), true, Some("1.0")).await, ["delta 1.1", "delta 2.0", "done failed"]);
+        assert_eq!(told(inputs(), true, Some("2.0")).await, ["done failed"]);
+        assert!("x.1".parse::<Position>().is_err() && "1".parse::<Position>().is_err());
+    }
+
+    #[tokio::test]
+    async fn without_an_end_there_is_no_done() {
+        let inputs = stream::iter([view(Status::Queued)]).boxed();
+        assert_eq!(events(inputs, true, None).count().await, 1);
+    }
+}

@@ -1,0 +1,157 @@
+//! The fields of a native submit beyond those of a chat request, each with its own words when it is wrong. The client's
+//! values are never quoted: a prompt in the wrong place must not come back in an error.
+
+use std::collections::BTreeMap;
+
+use schemas::error::Failure;
+use schemas::job::{ContextOptions, ContextStrategy, Lane, OnAmbiguous};
+use schemas::timestamp::Timestamp;
+use serde_json::Value;
+
+use crate::json::kind;
+
+const MOST_LABELS: usize = 16;
+const LONGEST_LABEL: usize = 64;
+const LONGEST_LABEL_VALUE: usize = 512;
+const LONGEST_SESSION: usize = 128;
+
+/// `high`, `normal` or `low`.
+pub(crate) fn lane(param: &str, text: &str) -> Result<Lane, Failure> {
+    text.parse().map_err(|_| Failure::invalid(param, "expected one of high, normal, low"))
+}
+
+pub(super) fn lane_of(value: &Value) -> Result<Lane, Failure> {
+    lane("lane", string("lane", value)?)
+}
+
+/// RFC 3339 text, or whole seconds since the Unix epoch.
+pub(super) fn moment(param: &str, value: &Value) -> Result<Timestamp, Failure> {
+    let parsed = match value {
+        Value::String(text) => Timestamp::parse(text).ok(),
+        Value::Number(number) => number.as_i64().map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000))),
+        _ => None,
+    };
+    parsed.ok_or_else(|| {
+        let message = format!("expected RFC 3339 like 2026-01-31T12:00:00Z or Unix seconds, found {}", kind(value));
+        Failure::invalid(param, message)
+    })
+}
+
+pub(super) fn session(value: &Value) -> Result<String, Failure> {
+    let text = string("session", value)?;
+    let length = text.chars().count();
+    if !(1..=LONGEST_SESSION).contains(&length) || text.chars().any(char::is_control) {
+        let message = format!("expected 1 to {LONGEST_SESSION} characters, none of them a control character");
+        return Err(Failure::invalid("session", message));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn on_ambiguous(value: &Value) -> Result<OnAmbiguous, Failure> {
+    match string("on_ambiguous", value)? {
+        "retry" => Ok(OnAmbiguous::Retry),
+        "fail" => Ok(OnAmbiguous::Fail),
+        _ => Err(Failure::invalid("on_ambiguous", "expected one of retry, fail")),
+    }
+}
+
+pub(super) fn context(value: &Value) -> Result<ContextOptions, Failure> {
+    let Value::Object(fields) = value else { return Err(expected("context", "an object", value)) };
+    let mut options = ContextOptions::default();
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+        match name.as_str() {
+            "strategy" => options.strategy = Some(strategy(value)?),
+            "budget" => options.budget = Some(budget(value)?),
+            _ => return Err(Failure::invalid(format!("context.{name}"), "unknown field: expected strategy or budget")),
+        }
+    }
+    Ok(options)
+}
+
+pub(super) fn metadata(value: &Value) -> Result<BTreeMap<String, String>, Failure> {
+    let Value::Object(labels) = value else { return Err(expected("metadata", "an object of strings", value)) };
+    if labels.len() > MOST_LABELS {
+        let message = format!("expected at most {MOST_LABELS} labels, found {}", labels.len());
+        return Err(Failure::invalid("metadata", message));
+    }
+    labels.iter().map(|(name, value)| Ok((label_name(name)?, label_value(name, value)?))).collect()
+}
+
+fn label_name(name: &str) -> Result<String, Failure> {
+    if (1..=LONGEST_LABEL).contains(&name.chars().count()) {
+        return Ok(name.to_owned());
+    }
+    Err(Failure::invalid("metadata", format!("names of labels have 1 to {LONGEST_LABEL} characters")))
+}
+
+fn label_value(name: &str, value: &Value) -> Result<String, Failure> {
+    let param = format!("metadata.{name}");
+    let text = string(&param, value)?;
+    if text.chars().count() > LONGEST_LABEL_VALUE {
+        return Err(Failure::invalid(param, format!("expected at most {LONGEST_LABEL_VALUE} characters")));
+    }
+    Ok(text.to_owned())
+}
+
+fn strategy(value: &Value) -> Result<ContextStrategy, Failure> {
+    match string("context.strategy", value)? {
+        "auto" => Ok(ContextStrategy::Auto),
+        "disabled" => Ok(ContextStrategy::Disabled),
+        _ => Err(Failure::invalid("context.strategy", "expected one of auto, disabled")),
+    }
+}
+
+fn budget(value: &Value) -> Result<u32, Failure> {
+    let tokens = value.as_u64().and_then(|tokens| u32::try_from(tokens).ok()).filter(|tokens| *tokens > 0);
+    tokens.ok_or_else(|| expected("context.budget", "a positive number of tokens", value))
+}
+
+fn string<'a>(param: &str, value: &'a Value) -> Result<&'a str, Failure> {
+    value.as_str().ok_or_else(|| expected(param, "a string", value))
+}
+
+fn expected(param: &str, what: &str, value: &Value) -> Failure {
+    Failure::invalid(param, format!("expected {what}, found {}", kind(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn times_read_in_both_forms() {
+        let expected = Timestamp::from_millis(1_769_860_800_000);
+        assert_eq!(moment("deadline", &json!("2026-01-31T12:00:00Z")), Ok(expected));
+        assert_eq!(moment("deadline", &json!(1_769_860_800)), Ok(expected));
+        let failure = moment("deadline", &json!(1.5)).unwrap_err();
+        assert_eq!(failure.param.as_deref(), Some("deadline"));
+        assert!(moment("deadline", &json!("tomorrow, and a secret")).unwrap_err().message.ends_with("found a string"));
+    }
+
+    #[test]
+    fn labels_are_few_and_short() {
+        let many: serde_json::Map<_, _> = (0..17).map(|label| (label.to_string(), json!("x"))).collect();
+        assert!(metadata(&Value::Object(many)).is_err());
+        assert!(metadata(&json!({"x".repeat(65): "x"})).is_err());
+        assert_eq!(metadata(&json!({"a": "x".repeat(513)})).unwrap_err().param.as_deref(), Some("metadata.a"));
+        assert_eq!(metadata(&json!({"a": 1})).unwrap_err().message, "expected a string, found a number");
+        assert_eq!(metadata(&json!({"ä": "x".repeat(512)})).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn sessions_are_short_and_printable() {
+        assert_eq!(session(&json!("chat 7")).unwrap(), "chat 7");
+        for bad in [json!(""), json!("x".repeat(129)), json!("a\u{0}b"), json!(7)] {
+            assert!(session(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn context_knows_two_fields() {
+        let read = context(&json!({"strategy": "disabled", "budget": 8000})).unwrap();
+        assert_eq!((read.strategy, read.budget), (Some(ContextStrategy::Disabled), Some(8000)));
+        assert_eq!(context(&json!({"budget": 0})).unwrap_err().param.as_deref(), Some("context.budget"));
+        assert_eq!(context(&json!({"window": 1})).unwrap_err().param.as_deref(), Some("context.window"));
+    }
+}

@@ -1,0 +1,173 @@
+//! From a decoded request to a durable job: which id it gets, whether it is admitted, where its body goes, and the one
+//! publish that accepts it. Shared by every API that submits.
+
+mod admit;
+mod fields;
+pub(crate) mod identity;
+pub(crate) mod native;
+
+use std::collections::BTreeMap;
+
+use schemas::chat::ChatRequest;
+use schemas::envelope;
+use schemas::error::ErrorCode;
+use schemas::id::JobId;
+use schemas::job::{ContextOptions, Job, JobHead, Lane, OnAmbiguous, Payload};
+use schemas::state::Warning;
+use schemas::timestamp::Timestamp;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::{ApiError, chain};
+use crate::request_id::RequestId;
+
+pub(crate) use fields::lane as parse_lane;
+pub(crate) use identity::Identity;
+
+/// The neutral form may be this many times as large as the JSON it came from: keys are longer, numbers are shorter.
+const GROWTH: usize = 4;
+
+/// What a client asks for, whichever API it used.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Submission {
+    /// How urgent it is.
+    pub(crate) lane: Lane,
+    /// Not to be started earlier.
+    pub(crate) not_before: Option<Timestamp>,
+    /// Past this moment it ends `expired`.
+    pub(crate) deadline: Option<Timestamp>,
+    /// The conversation it belongs to.
+    pub(crate) session: Option<String>,
+    /// The client's own labels.
+    pub(crate) metadata: BTreeMap<String, String>,
+    /// What to do about a call that may have happened.
+    pub(crate) on_ambiguous: OnAmbiguous,
+    /// How its context may be pruned.
+    pub(crate) context: ContextOptions,
+    /// What the model is asked.
+    pub(crate) request: ChatRequest,
+    /// What of the request will not reach a provider.
+    pub(crate) warnings: Vec<Warning>,
+    /// A client holds its connection open for the answer.
+    pub(crate) synchronous: bool,
+}
+
+/// Who submits, as which job.
+#[derive(Debug)]
+pub(crate) struct Origin<'a> {
+    /// Whose job it will be.
+    pub(crate) caller: &'a Caller,
+    /// The HTTP request.
+    pub(crate) request_id: &'a RequestId,
+    /// The id that the job gets.
+    pub(crate) identity: Identity,
+    /// What tells a repeated body from a changed one.
+    pub(crate) body_hash: String,
+    /// How large the body was.
+    pub(crate) body_bytes: usize,
+}
+
+/// A durable job.
+#[derive(Debug)]
+pub(crate) struct Submitted {
+    /// The job, its head as it was first accepted.
+    pub(crate) job: Job,
+    /// The same key and body had been accepted before.
+    pub(crate) replayed: bool,
+}
+
+/// Makes a job of `submission` and answers once it is durable.
+pub(crate) async fn submit(app: &App, origin: Origin<'_>, submission: Submission) -> Result<Submitted, ApiError> {
+    let lane: &'static str = submission.lane.into();
+    let timer = app.metrics.submit.duration.start_timer();
+    let outcome = admit_and_publish(app, origin, submission).await;
+    timer.observe_duration();
+    let word = match &outcome {
+        Ok(Submitted { replayed: true, .. }) => "replayed",
+        Ok(_) => "accepted",
+        Err(error) => error.failure().code.into(),
+    };
+    app.metrics.submit.submits.with_label_values(&[lane, word]).inc();
+    if let Ok(Submitted { replayed: false, .. }) = outcome {
+        app.tally.accepted();
+    }
+    outcome
+}
+
+async fn admit_and_publish(app: &App, origin: Origin<'_>, submission: Submission) -> Result<Submitted, ApiError> {
+    let now = app.broker.now();
+    let identity = origin.identity;
+    if let Err(refusal) = admit::admit(app, &submission, now) {
+        // What was accepted once stays accepted, whatever has changed since: a passed deadline, a model that went.
+        if !known(app, identity).await? {
+            return Err(refusal);
+        }
+    }
+    let mut job = assemble(app, origin, submission, now).await?;
+    let patience = app.config.ingress.submit_timeout;
+    let accepted = app.broker.submit(&job, identity.repeat, patience).await?;
+    job.head = accepted.head;
+    Ok(Submitted { job, replayed: accepted.replayed })
+}
+
+/// Whether a keyed id stands for a job already.
+async fn known(app: &App, identity: Identity) -> Result<bool, ApiError> {
+    if identity.repeat == broker::Repeat::Fresh {
+        return Ok(false);
+    }
+    let sighting = timeout(app.config.ingress.submit_timeout, app.broker.find(identity.id)).await;
+    let sighting = sighting.map_err(|_| ApiError::unavailable("the broker does not answer; try again"))??;
+    Ok(!matches!(sighting, broker::Sighting::Absent))
+}
+
+async fn assemble(app: &App, origin: Origin<'_>, submission: Submission, now: Timestamp) -> Result<Job, ApiError> {
+    let ingress = &app.config.ingress;
+    // Nobody reads the answer of a synchronous job after its last client was told that time is up.
+    let patience = ingress.synchronous_timeout + ingress.leave_grace;
+    let head = JobHead {
+        tenant: origin.caller.tenant.as_ref().to_owned(),
+        lane: submission.lane,
+        model: submission.request.model.clone(),
+        created_at: now,
+        not_before: submission.not_before,
+        deadline: submission.deadline.or_else(|| submission.synchronous.then(|| now.after(patience))),
+        session: submission.session,
+        metadata: submission.metadata,
+        on_ambiguous: submission.on_ambiguous,
+        stream: submission.request.stream,
+        synchronous: submission.synchronous,
+        body_hash: origin.body_hash,
+        trace_id: origin.request_id.to_string(),
+    };
+    let object = object_name(origin.identity.id, &head.body_hash);
+    let request = payload(app, object, origin.body_bytes, submission.request).await?;
+    Ok(Job { id: origin.identity.id, head, context: submission.context, request })
+}
+
+/// An object is named after id and body, so that a repeat overwrites it with the same bytes and a conflicting submit
+/// never touches it.
+fn object_name(id: JobId, body_hash: &str) -> String {
+    format!("{id}-{}", body_hash.get(..16).unwrap_or(body_hash))
+}
+
+/// The request itself, or where it is: large ones go to the object store first.
+async fn payload(app: &App, object: String, body_bytes: usize, request: ChatRequest) -> Result<Payload, ApiError> {
+    let limit = app.config.ingress.inline_max_bytes;
+    if body_bytes.saturating_mul(GROWTH) <= limit {
+        return Ok(Payload::Inline(Box::new(request)));
+    }
+    let bytes = envelope::encode(&request).map_err(|error| {
+        tracing::error!(error = chain(&error), "request cannot be encoded");
+        ApiError::new(ErrorCode::Internal, "the request could not be stored")
+    })?;
+    if bytes.len() <= limit {
+        return Ok(Payload::Inline(Box::new(request)));
+    }
+    drop(request);
+    let size = bytes.len() as u64;
+    let stored = timeout(app.config.ingress.body_timeout, app.broker.put_body(&object, bytes)).await;
+    stored.map_err(|_| ApiError::unavailable("the object store does not answer; try again"))??;
+    app.metrics.submit.stored_bodies.inc();
+    Ok(Payload::Stored { object, bytes: size })
+}

@@ -1,0 +1,136 @@
+//! Alert events, in and out; and what processes say of themselves.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{Consumer, pull};
+use async_nats::{HeaderMap, Subscriber};
+use futures::StreamExt;
+use schemas::alert::AlertEvent;
+use schemas::stats::ProcessStats;
+use schemas::{envelope, subject};
+
+use crate::broker::Broker;
+use crate::error::BrokerError;
+use crate::publisher::{Outgoing, Published};
+use crate::settle::Ticket;
+
+/// Without heartbeats: see `intake`.
+const POLL: Duration = Duration::from_secs(5);
+
+/// Alert events, each until it is acknowledged, over restarts too.
+pub struct AlertFeed {
+    broker: Broker,
+    consumer: Consumer<pull::Config>,
+}
+
+/// One event in hand.
+pub struct AlertDelivery {
+    /// What happened.
+    pub event: AlertEvent,
+    /// Its sequence in ALERTS: a redelivery has the same.
+    pub seq: u64,
+    ticket: Ticket,
+}
+
+impl AlertDelivery {
+    /// It is taken in: do not deliver it again.
+    pub async fn ack(self) {
+        self.ticket.ack().await;
+    }
+}
+
+impl Broker {
+    /// Makes an alert event durable.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the broker does not take it; the caller may try again.
+    pub async fn alert(&self, event: &AlertEvent) -> Result<(), BrokerError> {
+        let subject = subject::alert(event.severity, event.kind);
+        let message = Outgoing { subject, headers: HeaderMap::new(), payload: envelope::encode(event)? };
+        match self.0.plain.publish(message).await {
+            Published::Stored { .. } => Ok(()),
+            Published::Refused { code, description } => Err(BrokerError::Refused { code, description }),
+            Published::Unknown => Err(BrokerError::TimedOut),
+        }
+    }
+
+    /// The alert events that nobody has acknowledged yet, and those to come.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the consumer cannot be reached.
+    pub async fn alerts(&self) -> Result<AlertFeed, BrokerError> {
+        let consumer = self.0.js.get_consumer_from_stream(subject::ALERTING, subject::ALERTS).await;
+        let consumer = consumer.map_err(BrokerError::other("the alerts' consumer cannot be reached"))?;
+        Ok(AlertFeed { broker: self.clone(), consumer })
+    }
+
+    /// Tells everyone what this process has done lately. Not acknowledged.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when it cannot be encoded or the connection takes no more.
+    pub async fn publish_stats(&self, stats: &ProcessStats) -> Result<(), BrokerError> {
+        let payload = envelope::encode(stats)?;
+        let sent = self.0.client.publish(subject::stats(&stats.role, &stats.instance), payload).await;
+        sent.map_err(BrokerError::other("statistics cannot be published"))
+    }
+
+    /// What all processes say of themselves.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the subscription cannot be made.
+    pub async fn stats(&self) -> Result<StatsFeed, BrokerError> {
+        let incoming = self.0.client.subscribe("stats.*.*").await;
+        incoming.map(StatsFeed).map_err(BrokerError::other("statistics cannot be subscribed to"))
+    }
+}
+
+impl AlertFeed {
+    /// Up to `most` events; waits for the first. Empty when nothing came for a while.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the broker cannot be asked: wait and call again.
+    pub async fn next_batch(&mut self, most: usize) -> Result<Vec<AlertDelivery>, BrokerError> {
+        let failed = || BrokerError::other::<async_nats::Error>("alerts cannot be fetched");
+        let mut deliveries = Vec::new();
+        let fetch = self.consumer.fetch().max_messages(most).messages().await;
+        self.take(fetch.map_err(|error| failed()(error.into()))?, &mut deliveries).await.map_err(failed())?;
+        if deliveries.is_empty() {
+            let poll = self.consumer.batch().max_messages(1).expires(POLL).messages().await;
+            self.take(poll.map_err(|error| failed()(error.into()))?, &mut deliveries).await.map_err(failed())?;
+        }
+        Ok(deliveries)
+    }
+
+    async fn take(&self, mut batch: pull::Batch, into: &mut Vec<AlertDelivery>) -> Result<(), async_nats::Error> {
+        while let Some(message) = batch.next().await {
+            let message = message?;
+            let seq = message.info()?.stream_sequence;
+            let (message, acker) = message.split();
+            let ticket = Ticket::new(acker);
+            match envelope::decode(&message.payload) {
+                Ok(event) => into.push(AlertDelivery { event, seq, ticket }),
+                Err(error) => {
+                    tracing::error!(error = %error, nats.seq = seq, "an alert cannot be read: dropped");
+                    ticket.ack().await;
+                }
+            }
+        }
+        tracing::trace!(connected = self.broker.connected(), "alerts fetched");
+        Ok(())
+    }
+}
+
+/// A subscription to all processes' statistics.
+pub struct StatsFeed(Subscriber);
+
+impl StatsFeed {
+    /// The next report; `None` when the connection is closed.
+    pub async fn next(&mut self) -> Option<ProcessStats> {
+        loop {
+            let message = self.0.next().await?;
+            if let Ok(stats) = envelope::decode(&message.payload) {
+                return Some(stats);
+            }
+        }
+    }
+}

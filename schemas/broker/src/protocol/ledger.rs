@@ -1,0 +1,67 @@
+//! The attempt ledger: every write copies the attempts of the record it replaces, and nothing in it is ever hidden.
+
+use schemas::state::{Attempt, Nonce, Outcome};
+use schemas::timestamp::Timestamp;
+
+/// A provider request about to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The provider's configured name.
+    pub provider: String,
+    /// The model's name there.
+    pub model: String,
+}
+
+/// Whether nobody knows what became of this attempt.
+#[must_use]
+pub const fn is_unresolved(attempt: &Attempt) -> bool {
+    matches!(attempt.outcome, None | Some(Outcome::Ambiguous))
+}
+
+/// How many attempts nobody knows the end of: they count towards poison; failures and parks do not.
+#[must_use]
+pub fn unresolved(attempts: &[Attempt]) -> usize {
+    attempts.iter().filter(|attempt| is_unresolved(attempt)).count()
+}
+
+/// Closes what is still open with `outcome`: its holder is gone, or the job has ended under it.
+#[must_use]
+pub fn closed(attempts: &[Attempt], outcome: Outcome, now: Timestamp) -> Vec<Attempt> {
+    let close = |attempt: &Attempt| match attempt.outcome {
+        Some(_) => attempt.clone(),
+        None => Attempt { outcome: Some(outcome), ended_at: Some(now), ..attempt.clone() },
+    };
+    attempts.iter().map(close).collect()
+}
+
+/// `attempts` and one more, open.
+#[must_use]
+pub fn opened(mut attempts: Vec<Attempt>, nonce: &Nonce, plan: &Plan, now: Timestamp) -> Vec<Attempt> {
+    let number = u32::try_from(attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+    attempts.push(Attempt {
+        number,
+        nonce: nonce.clone(),
+        provider: plan.provider.clone(),
+        model: plan.model.clone(),
+        started_at: now,
+        ended_at: None,
+        outcome: None,
+        error: None,
+        usage: None,
+    });
+    attempts
+}
+
+/// The ledger of `theirs` with what `mine` knows better: my own attempts as I saw them end, whatever else they have kept.
+/// What then is still open belongs to somebody who will never tell: it is ambiguous.
+#[must_use]
+pub fn merged(theirs: &[Attempt], mine: &[Attempt], now: Timestamp) -> Vec<Attempt> {
+    let same = |a: &Attempt, b: &Attempt| a.nonce == b.nonce && a.number == b.number;
+    let mut ledger: Vec<_> = theirs
+        .iter()
+        .map(|attempt| mine.iter().find(|known| same(known, attempt)).unwrap_or(attempt).clone())
+        .collect();
+    let missing = mine.iter().filter(|known| !theirs.iter().any(|attempt| same(known, attempt)));
+    ledger.extend(missing.cloned());
+    closed(&ledger, Outcome::Ambiguous, now)
+}

@@ -1,0 +1,253 @@
+//! Each line of the protocol once: what a delivery, a holder, a result and a cancel make of each kind of record.
+
+use std::time::Duration;
+
+use schemas::job::{JobHead, Lane, OnAmbiguous};
+use schemas::state::{Carrier, JobResult, JobState, Nonce, Outcome, Phase};
+use schemas::timestamp::Timestamp;
+
+use super::cancel::{Cancel, NotCancelled};
+use super::cas::{Cas, Decision, Ended, Operation, Step};
+use super::claim::{Claim, Delivered, STRAY_DELAY, Unclaimed};
+use super::finish::{AlreadyEnded, Bury, Finish, MovedOn};
+use super::hold::{NotMine, Update};
+use super::ledger::{self, Plan};
+use super::{Policy, Record, Write, Written, blank};
+
+const NOW: Timestamp = Timestamp::from_millis(10_000_000);
+const LEASE: Duration = Duration::from_secs(30);
+const POLICY: Policy =
+    Policy { lease: LEASE, margin: Duration::from_secs(1), retention: Duration::from_secs(3600), max_unresolved: 2 };
+
+fn head() -> JobHead {
+    JobHead {
+        tenant: "t".to_owned(),
+        lane: Lane::Normal,
+        model: "m".to_owned(),
+        created_at: NOW,
+        not_before: None,
+        deadline: None,
+        session: None,
+        metadata: std::collections::BTreeMap::new(),
+        on_ambiguous: OnAmbiguous::Retry,
+        stream: false,
+        synchronous: false,
+        body_hash: "h".to_owned(),
+        trace_id: String::new(),
+    }
+}
+
+fn lane() -> Carrier {
+    Carrier::Stream("JOBS_NORMAL".to_owned())
+}
+
+fn plan() -> Plan {
+    Plan { provider: "p".to_owned(), model: "m".to_owned() }
+}
+
+fn nonce(bits: u128) -> Nonce {
+    Nonce::new(bits)
+}
+
+/// A record of sequence 7, held by `nonce(1)` with one open attempt.
+fn record(phase: Phase, age: Duration) -> Record {
+    let mut state = blank(head(), phase, nonce(1), "w1", lane());
+    state.attempts = ledger::opened(Vec::new(), &nonce(1), &plan(), NOW);
+    Record { seq: 7, state: Box::new(state), written_at: NOW.before(age) }
+}
+
+fn delivered(carrier: Carrier) -> Delivered {
+    Delivered { head: head(), carrier, stored_at: NOW }
+}
+
+fn claim(delivered: &Delivered, record: Option<&Record>) -> Decision<Unclaimed> {
+    let (nonce, plan) = (nonce(2), plan());
+    Claim { delivered, nonce: &nonce, holder: "w2", plan: Some(&plan), policy: &POLICY }.decide(record, NOW)
+}
+
+fn written(decision: Decision<Unclaimed>) -> Write {
+    match decision {
+        Decision::Write(write) => write,
+        other => panic!("expected a write, got {other:?}"),
+    }
+}
+
+fn outcomes(state: &JobState) -> Vec<Option<Outcome>> {
+    state.attempts.iter().map(|attempt| attempt.outcome).collect()
+}
+
+#[test]
+fn a_fresh_job_is_claimed_with_its_first_attempt() {
+    let write = written(claim(&delivered(lane()), None));
+    assert_eq!((write.expect, write.state.phase), (0, Phase::Running));
+    assert_eq!(outcomes(&write.state), [None]);
+    assert_eq!((&write.state.nonce, &write.state.carrier), (&nonce(2), &lane()));
+}
+
+#[test]
+fn a_message_that_outlived_its_record_expires() {
+    let old = Delivered { stored_at: NOW.before(POLICY.retention), ..delivered(lane()) };
+    let write = written(claim(&old, None));
+    assert_eq!((write.expect, write.state.phase), (0, Phase::Expired));
+    assert!(write.state.attempts.is_empty());
+}
+
+#[test]
+fn a_job_past_its_deadline_expires_and_keeps_its_ledger() {
+    let mut late = delivered(lane());
+    late.head.deadline = Some(NOW);
+    assert_eq!(written(claim(&late, None)).state.phase, Phase::Expired);
+    let dead = record(Phase::Running, LEASE * 2);
+    let write = written(claim(&late, Some(&dead)));
+    assert_eq!((write.expect, write.state.phase), (7, Phase::Expired));
+    assert_eq!(outcomes(&write.state), [Some(Outcome::Ambiguous)]);
+}
+
+#[test]
+fn an_ended_job_is_finished_whoever_carries_it() {
+    for phase in [Phase::Completed, Phase::Failed, Phase::Cancelled, Phase::Expired, Phase::Incomplete] {
+        for carrier in [lane(), Carrier::Due(nonce(5))] {
+            let decision = claim(&delivered(carrier), Some(&record(phase, LEASE * 9)));
+            assert!(matches!(decision, Decision::Settled(Unclaimed::Finished(_))), "{phase}");
+        }
+    }
+}
+
+#[test]
+fn my_own_claim_is_recognised_by_its_nonce() {
+    let mut mine = record(Phase::Running, Duration::ZERO);
+    mine.state.nonce = nonce(2);
+    assert!(matches!(claim(&delivered(lane()), Some(&mine)), Decision::Settled(Unclaimed::Mine(_))));
+    let mut same_worker = record(Phase::Running, Duration::ZERO);
+    same_worker.state.holder = "w2".to_owned();
+    assert!(matches!(claim(&delivered(lane()), Some(&same_worker)), Decision::Settled(Unclaimed::Held(_))));
+}
+
+#[test]
+fn only_the_carrier_advances_a_job() {
+    let mut carried = record(Phase::Parked, LEASE);
+    carried.state.carrier = Carrier::Due(nonce(5));
+    assert_eq!(claim(&delivered(lane()), Some(&carried)), Decision::Settled(Unclaimed::Superseded));
+    let stray = claim(&delivered(Carrier::Due(nonce(6))), Some(&carried));
+    assert_eq!(stray, Decision::Settled(Unclaimed::Held(STRAY_DELAY)));
+    assert!(matches!(claim(&delivered(Carrier::Due(nonce(5))), Some(&carried)), Decision::Write(_)));
+}
+
+#[test]
+fn a_live_lease_holds_until_lease_and_margin_are_over() {
+    let held = claim(&delivered(lane()), Some(&record(Phase::Running, Duration::from_secs(25))));
+    assert_eq!(held, Decision::Settled(Unclaimed::Held(Duration::from_secs(6))));
+    let over = LEASE + POLICY.margin;
+    let write = written(claim(&delivered(lane()), Some(&record(Phase::Running, over))));
+    assert_eq!(write.expect, 7);
+    assert_eq!(outcomes(&write.state), [Some(Outcome::Ambiguous), None]);
+}
+
+#[test]
+fn a_park_holds_until_it_is_due_whatever_woke_us() {
+    let mut parked = record(Phase::Parked, LEASE * 9);
+    parked.state.until = Some(NOW.after(Duration::from_secs(21)));
+    let held = claim(&delivered(lane()), Some(&parked));
+    assert_eq!(held, Decision::Settled(Unclaimed::Held(Duration::from_secs(20))));
+    parked.state.until = Some(NOW);
+    let write = written(claim(&delivered(lane()), Some(&parked)));
+    assert_eq!((write.state.phase, write.state.until, &write.state.reason), (Phase::Running, None, &None));
+}
+
+#[test]
+fn two_lost_workers_are_poison_and_failures_are_not() {
+    let mut dead = record(Phase::Running, LEASE * 2);
+    dead.state.attempts = ledger::opened(dead.state.attempts.clone(), &nonce(1), &plan(), NOW);
+    assert!(matches!(claim(&delivered(lane()), Some(&dead)), Decision::Settled(Unclaimed::Poison(_))));
+    dead.state.attempts[0].outcome = Some(Outcome::Failed);
+    assert!(matches!(claim(&delivered(lane()), Some(&dead)), Decision::Write(_)));
+}
+
+#[test]
+fn a_client_may_refuse_a_second_call() {
+    let mut dead = record(Phase::Running, LEASE * 2);
+    dead.state.head.on_ambiguous = OnAmbiguous::Fail;
+    let write = written(claim(&delivered(lane()), Some(&dead)));
+    assert_eq!(write.state.phase, Phase::Failed);
+    assert_eq!(outcomes(&write.state), [Some(Outcome::Ambiguous)]);
+    dead.state.attempts[0].outcome = Some(Outcome::Failed);
+    assert_eq!(written(claim(&delivered(lane()), Some(&dead))).state.phase, Phase::Running);
+}
+
+#[test]
+fn an_update_writes_over_mine_alone() {
+    let mine = record(Phase::Running, Duration::ZERO);
+    let mut intended = (*mine.state).clone();
+    intended.attempts = ledger::opened(intended.attempts, &nonce(1), &plan(), NOW);
+    let update = |nonce: &Nonce, record: Option<&Record>| {
+        Update { nonce, intended: &intended, renewal: false }.decide(record, NOW)
+    };
+    assert!(matches!(update(&nonce(1), Some(&mine)), Decision::Write(Write { expect: 7, .. })));
+    assert_eq!(update(&nonce(2), Some(&mine)), Decision::Settled(NotMine::Lost));
+    assert_eq!(update(&nonce(1), None), Decision::Settled(NotMine::Lost));
+    let ended = record(Phase::Cancelled, Duration::ZERO);
+    assert!(matches!(update(&nonce(1), Some(&ended)), Decision::Settled(NotMine::Finished(_))));
+    let landed = Record { seq: 9, state: Box::new(intended.clone()), written_at: NOW };
+    assert_eq!(update(&nonce(1), Some(&landed)), Decision::Settled(NotMine::Landed(landed.clone())));
+}
+
+#[test]
+fn a_result_is_written_over_whoever_holds_the_job_by_now() {
+    let mut mine = (*record(Phase::Running, Duration::ZERO).state).clone();
+    mine.attempts[0].outcome = Some(Outcome::Ok);
+    let mut theirs = record(Phase::Running, Duration::ZERO);
+    theirs.state.nonce = nonce(2);
+    theirs.state.attempts[0].outcome = Some(Outcome::Ambiguous);
+    theirs.state.attempts = ledger::opened(theirs.state.attempts.clone(), &nonce(2), &plan(), NOW);
+    let result = JobResult::default();
+    let finish = Finish { mine: &mine, phase: Phase::Completed, result: &result };
+    let Decision::Write(write) = finish.decide(Some(&theirs), NOW) else { panic!("not written") };
+    assert_eq!((write.expect, write.state.phase), (7, Phase::Completed));
+    assert_eq!(outcomes(&write.state), [Some(Outcome::Ok), Some(Outcome::Ambiguous)]);
+    let ended = record(Phase::Cancelled, Duration::ZERO);
+    assert_eq!(finish.decide(Some(&ended), NOW), Decision::Settled(AlreadyEnded(ended.clone())));
+}
+
+#[test]
+fn poison_is_buried_only_as_it_was_judged() {
+    let judged = record(Phase::Running, LEASE * 2);
+    let result = JobResult { dead: true, ..JobResult::default() };
+    let bury = Bury { judged: &judged, result: &result };
+    let Decision::Write(write) = bury.decide(Some(&judged), NOW) else { panic!("not written") };
+    assert_eq!((write.expect, write.state.phase), (7, Phase::Failed));
+    let moved = Record { seq: 8, ..judged.clone() };
+    assert_eq!(bury.decide(Some(&moved), NOW), Decision::Settled(MovedOn));
+}
+
+#[test]
+fn a_cancel_never_replaces_an_end() {
+    let (head, carrier, nonce) = (head(), lane(), nonce(3));
+    let cancel = |waiting, record: Option<&Record>| Cancel { waiting, nonce: &nonce, holder: "i1" }.decide(record, NOW);
+    let running = record(Phase::Running, Duration::ZERO);
+    let Decision::Write(write) = cancel(None, Some(&running)) else { panic!("not written") };
+    assert_eq!((write.expect, write.state.phase), (7, Phase::Cancelled));
+    assert_eq!(outcomes(&write.state), [Some(Outcome::Cancelled)]);
+    let done = record(Phase::Completed, Duration::ZERO);
+    assert_eq!(cancel(None, Some(&done)), Decision::Settled(NotCancelled::Ended(done.clone())));
+    assert_eq!(cancel(None, None), Decision::Settled(NotCancelled::NoRecord));
+    let waiting = cancel(Some((&head, &carrier)), None);
+    assert!(matches!(waiting, Decision::Write(Write { expect: 0, .. })));
+}
+
+#[test]
+fn anything_but_stored_is_read_again_and_stale_reads_are_discarded() {
+    let mine = record(Phase::Running, Duration::ZERO);
+    let intended = (*mine.state).clone();
+    let renew = || Update { nonce: &intended.nonce, intended: &intended, renewal: true };
+    for outcome in [Written::Refused, Written::Unknown] {
+        let (mut cas, step) = Cas::assuming(renew(), Some(&mine), NOW);
+        assert!(matches!(step, Step::Write(_)));
+        assert_eq!(cas.written(outcome), Step::Read { not_before: 7 });
+        let stale = Record { seq: 6, ..mine.clone() };
+        assert_eq!(cas.read(Some(&stale), NOW), Step::Read { not_before: 7 });
+        assert_eq!(cas.read(None, NOW), Step::Read { not_before: 7 });
+        let landed = Record { seq: 8, ..mine.clone() };
+        assert!(matches!(cas.read(Some(&landed), NOW), Step::Write(Write { expect: 8, .. })));
+        assert_eq!(cas.written(Written::Stored(9)), Step::Ended(Ended::Stored(9, mine.state.clone())));
+    }
+}

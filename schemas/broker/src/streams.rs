@@ -1,0 +1,192 @@
+//! Every stream, bucket and consumer with its settings; set up idempotently at start. JETSTREAM's traps are behind most
+//! of these lines: change one only with a measurement.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::stream::{Config as Stream, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::{Context, kv, object_store};
+use runtime::config::{Config, StreamsConfig};
+use schemas::job::Lane;
+use schemas::subject;
+use strum::IntoEnumIterator;
+
+use crate::error::BrokerError;
+
+/// Creates what is missing and brings what is there up to these settings.
+pub(crate) async fn set_up(js: &Context, config: &Config) -> Result<(), BrokerError> {
+    let limits = &config.streams;
+    for lane in Lane::iter() {
+        ensure(js, jobs(lane, limits)).await?;
+    }
+    for stream in [state(limits), delayed(limits), deltas(limits), dead(limits), alerts(limits)] {
+        ensure(js, stream).await?;
+    }
+    for bucket in [subject::BREAKERS, subject::INCIDENTS] {
+        ensure_bucket(js, bucket, limits).await?;
+    }
+    ensure_bodies(js, limits).await?;
+    ensure_consumers(js, config).await
+}
+
+async fn ensure(js: &Context, stream: Stream) -> Result<(), BrokerError> {
+    js.create_or_update_stream(stream).await.map_err(BrokerError::other("a stream cannot be set up"))?;
+    Ok(())
+}
+
+/// Limits, not a work queue: there each acknowledgement would cost an fsync. No age limit: an accepted job never expires
+/// unrun.
+fn jobs(lane: Lane, limits: &StreamsConfig) -> Stream {
+    Stream {
+        subjects: vec![subject::jobs_filter(lane)],
+        max_bytes: limits.jobs_max_bytes,
+        max_messages_per_subject: 1,
+        discard: DiscardPolicy::New,
+        discard_new_per_subject: true,
+        allow_atomic_publish: true,
+        duplicate_window: Duration::from_secs(120),
+        ..file(subject::jobs_stream(lane), limits)
+    }
+}
+
+/// No `max_bytes`: discarding old records would delete live jobs. The disk watermark refuses submits instead.
+fn state(limits: &StreamsConfig) -> Stream {
+    Stream {
+        subjects: vec!["state.*".to_owned()],
+        max_messages_per_subject: 1,
+        max_age: limits.retention,
+        allow_atomic_publish: true,
+        ..file(subject::STATE, limits)
+    }
+}
+
+/// Schedules exclude discard-new, and their target must lie in their own stream.
+fn delayed(limits: &StreamsConfig) -> Stream {
+    Stream {
+        subjects: vec!["delayed.>".to_owned(), "due.>".to_owned()],
+        max_messages_per_subject: 1,
+        allow_message_schedules: true,
+        allow_message_ttl: true,
+        ..file(subject::DELAYED, limits)
+    }
+}
+
+fn deltas(limits: &StreamsConfig) -> Stream {
+    Stream {
+        subjects: vec!["deltas.*".to_owned()],
+        storage: StorageType::Memory,
+        max_age: limits.deltas_max_age,
+        max_bytes: limits.deltas_max_bytes,
+        ..file(subject::DELTAS, limits)
+    }
+}
+
+fn dead(limits: &StreamsConfig) -> Stream {
+    Stream {
+        subjects: vec!["dead.>".to_owned()],
+        max_messages_per_subject: 1,
+        max_age: limits.dead_max_age,
+        ..file(subject::DEAD, limits)
+    }
+}
+
+fn alerts(limits: &StreamsConfig) -> Stream {
+    Stream { subjects: vec!["alerts.>".to_owned()], max_age: limits.alerts_max_age, ..file(subject::ALERTS, limits) }
+}
+
+fn file(name: &str, limits: &StreamsConfig) -> Stream {
+    Stream {
+        name: name.to_owned(),
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        num_replicas: limits.replicas,
+        max_bytes: -1,
+        max_messages: -1,
+        max_messages_per_subject: -1,
+        allow_direct: true,
+        ..Stream::default()
+    }
+}
+
+async fn ensure_bucket(js: &Context, bucket: &str, limits: &StreamsConfig) -> Result<(), BrokerError> {
+    let config =
+        kv::Config { bucket: bucket.to_owned(), history: 1, num_replicas: limits.replicas, ..kv::Config::default() };
+    js.create_or_update_key_value(config).await.map_err(BrokerError::other("a bucket cannot be set up"))?;
+    Ok(())
+}
+
+async fn ensure_bodies(js: &Context, limits: &StreamsConfig) -> Result<(), BrokerError> {
+    if js.get_object_store(subject::BODIES).await.is_ok() {
+        return Ok(());
+    }
+    let config = object_store::Config {
+        bucket: subject::BODIES.to_owned(),
+        max_age: limits.retention,
+        num_replicas: limits.replicas,
+        ..object_store::Config::default()
+    };
+    js.create_object_store(config).await.map_err(BrokerError::other("the object store cannot be set up"))?;
+    Ok(())
+}
+
+async fn ensure_consumers(js: &Context, config: &Config) -> Result<(), BrokerError> {
+    for lane in Lane::iter() {
+        let stream = subject::jobs_stream(lane);
+        consumer(js, stream, workers(config, subject::jobs_filter(lane))).await?;
+        consumer(js, stream, recorder(subject::jobs_filter(lane), true)).await?;
+        consumer(js, subject::DELAYED, counter(&format!("delayed_{lane}"), format!("delayed.{lane}.>"))).await?;
+        consumer(js, subject::DEAD, counter(&format!("dead_{lane}"), format!("dead.{lane}.>"))).await?;
+    }
+    consumer(js, subject::DELAYED, workers(config, "due.>".to_owned())).await?;
+    consumer(js, subject::DELAYED, recorder("delayed.>".to_owned(), true)).await?;
+    consumer(js, subject::STATE, recorder("state.*".to_owned(), false)).await?;
+    let alerting = pull::Config {
+        durable_name: Some(subject::ALERTING.to_owned()),
+        ack_wait: Duration::from_secs(30),
+        max_ack_pending: 16_384,
+        ..recorder("alerts.>".to_owned(), false)
+    };
+    consumer(js, subject::ALERTS, alerting).await
+}
+
+/// Explicit acks, deliveries without end (poison is counted in the ledger), a redelivery after one lease.
+fn workers(config: &Config, filter: String) -> pull::Config {
+    pull::Config {
+        durable_name: Some(subject::WORKERS.to_owned()),
+        filter_subject: filter,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: config.worker.lease,
+        max_deliver: -1,
+        max_ack_pending: config.streams.max_ack_pending,
+        max_waiting: 4096,
+        ..pull::Config::default()
+    }
+}
+
+fn recorder(filter: String, headers_only: bool) -> pull::Config {
+    pull::Config {
+        durable_name: Some(subject::RECORDER.to_owned()),
+        filter_subject: filter,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: Duration::from_secs(30),
+        max_deliver: -1,
+        max_ack_pending: 4096,
+        headers_only,
+        ..pull::Config::default()
+    }
+}
+
+/// Never pulled from: its `num_pending` is the number of messages under the filter, at no cost.
+fn counter(name: &str, filter: String) -> pull::Config {
+    pull::Config {
+        durable_name: Some(name.to_owned()),
+        filter_subject: filter,
+        ack_policy: AckPolicy::None,
+        ..pull::Config::default()
+    }
+}
+
+async fn consumer(js: &Context, stream: &str, config: pull::Config) -> Result<(), BrokerError> {
+    js.create_consumer_on_stream(config, stream).await.map_err(BrokerError::other("a consumer cannot be set up"))?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Fields that one dialect knows and the neutral form does not: put away under the dialect's name, taken out by it
+//! alone, and reported when the request goes to a provider that speaks another.
+
+use serde_json::{Map, Value};
+
+use crate::chat::Extra;
+use crate::state::Warning;
+
+/// Most notes of one kind kept for a request, so that a hostile body cannot make its report larger than itself.
+const MAX_NOTES: usize = 32;
+
+/// Puts `fields` into `extra` for `dialect`; nothing when there are none.
+pub(super) fn carry(extra: &mut Extra, dialect: &str, fields: Map<String, Value>) {
+    if !fields.is_empty() {
+        extra.insert(dialect.to_owned(), Value::Object(fields));
+    }
+}
+
+/// What `extra` carries for `dialect`.
+pub(super) fn carried<'a>(extra: &'a Extra, dialect: &str) -> Option<&'a Map<String, Value>> {
+    extra.get(dialect).and_then(Value::as_object)
+}
+
+/// Adds `fields` to `body`, never in place of what is already there.
+pub(super) fn fill(body: &mut Map<String, Value>, fields: &Map<String, Value>) {
+    for (name, value) in fields {
+        if !body.contains_key(name) {
+            body.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// What a codec noticed on its way.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// For the client.
+    pub(super) warnings: Vec<Warning>,
+    /// Paths of what the dialect does not know.
+    pub(super) unknown: Vec<String>,
+}
+
+impl Notes {
+    /// `param` will have no effect, because of `message`.
+    pub(super) fn unsupported(&mut self, param: impl Into<String>, message: impl Into<String>) {
+        self.warn("unsupported_field", param, message);
+    }
+
+    /// Something the client should know.
+    pub(super) fn warn(&mut self, code: &str, param: impl Into<String>, message: impl Into<String>) {
+        if self.warnings.len() < MAX_NOTES {
+            self.warnings.push(Warning { code: code.to_owned(), param: Some(param.into()), message: message.into() });
+        }
+    }
+
+    /// The dialect does not know what is at `path`.
+    pub(super) fn unknown(&mut self, path: impl ToString) {
+        if self.unknown.len() < MAX_NOTES {
+            self.unknown.push(path.to_string());
+        }
+    }
+
+    /// Warns of every field that `extra`, found at `place`, carries for another dialect than `dialect`.
+    pub(super) fn foreign(&mut self, extra: &Extra, dialect: &str, place: &str) {
+        for (other, fields) in extra.iter().filter(|(other, _)| *other != dialect) {
+            for name in fields.as_object().into_iter().flat_map(Map::keys) {
+                let param = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+                self.unsupported(param, format!("the provider does not speak {other}: not sent"));
+            }
+        }
+    }
+}

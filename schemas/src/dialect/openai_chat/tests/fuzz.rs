@@ -1,0 +1,130 @@
+//! Whatever comes, the codec answers: never a panic, and always a failure of the right kind.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{reply, strategy};
+use crate::catalog::Quirks;
+use crate::dialect::openai_chat::{
+    KNOWN_FIELDS, StreamDecoder, classify, decode_request, decode_response, encode_request, encode_response,
+};
+use crate::error::ErrorCode;
+
+/// JSON of the dialect's own names and words, put together in any way.
+fn jumble() -> impl Strategy<Value = Value> {
+    let words =
+        ["user", "assistant", "tool", "function", "text", "image_url", "stop", "error", "custom", "data:image/"];
+    let names = [
+        "role",
+        "content",
+        "type",
+        "text",
+        "id",
+        "index",
+        "name",
+        "arguments",
+        "function",
+        "url",
+        "delta",
+        "message",
+        "choices",
+        "usage",
+        "prompt_tokens",
+        "finish_reason",
+        "error",
+        "code",
+        "tool_call_id",
+        "refusal",
+        "reasoning",
+        "tool_calls",
+        "json_schema",
+        "schema",
+        "custom",
+        "input",
+        "prompt_tokens_details",
+        "cached_tokens",
+        "thinking",
+    ];
+    let name = prop::sample::select([&names[..], KNOWN_FIELDS].concat());
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        prop::sample::select(words.to_vec()).prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 48, 6, move |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            vec((name.clone(), inner), 0..6)
+                .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+        ]
+    })
+}
+
+/// Puts `new` in the place number `at` of `value`, counted depth first; gives it back when there are fewer places.
+fn replace(value: &mut Value, at: &mut usize, new: Value) -> Option<Value> {
+    if *at == 0 {
+        *value = new;
+        return None;
+    }
+    *at -= 1;
+    let inner: Vec<_> = match value {
+        Value::Array(items) => items.iter_mut().collect(),
+        Value::Object(fields) => fields.values_mut().collect(),
+        _ => Vec::new(),
+    };
+    inner.into_iter().try_fold(new, |new, place| replace(place, at, new))
+}
+
+fn check_request(body: Value) -> Result<(), TestCaseError> {
+    match decode_request(body) {
+        Ok(decoded) => drop(encode_request(&decoded.request, "m", &Quirks::default())),
+        Err(failure) => {
+            prop_assert_eq!(failure.code, ErrorCode::InvalidRequest);
+            prop_assert!(failure.message.len() < 400);
+        }
+    }
+    Ok(())
+}
+
+fn check_answer(body: &[u8]) {
+    if let Ok(response) = decode_response(body) {
+        drop(encode_response(&response, &reply()));
+    }
+    drop(classify(400, None, body));
+    let mut decoder = StreamDecoder::new(1 << 16);
+    if decoder.feed(body).is_ok() {
+        drop(decoder.finish());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_json_is_answered(body in jumble(), messages in jumble(), choice in jumble()) {
+        check_request(body.clone())?;
+        check_request(json!({"model": "m", "messages": [messages], "tools": body}))?;
+        check_answer(body.to_string().as_bytes());
+        check_answer(json!({"choices": [choice], "usage": body}).to_string().as_bytes());
+        check_answer(format!("data: {}\n\n", json!({"choices": [choice]})).as_bytes());
+    }
+
+    #[test]
+    fn any_bytes_are_answered(bytes: Vec<u8>) {
+        check_answer(&bytes);
+        check_answer(&[b"data: ", &bytes[..], b"\n\n"].concat());
+    }
+
+    #[test]
+    fn a_good_request_with_one_bad_place_is_answered(
+        request in strategy::request(),
+        at in 0_usize..40,
+        bad in jumble(),
+    ) {
+        let (mut body, _) = encode_request(&request, "m", &Quirks::default());
+        replace(&mut body, &mut at.clone(), bad);
+        check_request(body)?;
+    }
+}

@@ -1,0 +1,213 @@
+//! A provider of OpenAI's chat completions, as strict as the real one, that keeps its own ledger of every call and can be
+//! told how to misbehave. A request that OpenAI would refuse is a fault of ours and fails the test when this is dropped.
+
+mod answer;
+mod check;
+mod ledger;
+mod messages;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::post;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::wait;
+use ledger::Ledger;
+pub use ledger::{Call, Ending};
+
+/// What the provider does with one call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Act {
+    /// Answers `fake: <the last user text>`, or calls the first tool when one is required.
+    Answer,
+    /// Answers after this long.
+    Slow(Duration),
+    /// Streams with this long before each word.
+    Trickle(Duration),
+    /// Answers once [`Provider::release`] was called.
+    Hold,
+    /// Answers with an error of this status, and `Retry-After` in seconds.
+    Refuse(u16, Option<u64>),
+    /// Answers 401 and tells the credential it was given, as careless providers do.
+    TellCredential,
+    /// Answers 200 with a web page.
+    Garbage,
+    /// Answers 200 with the first half of a JSON document.
+    Truncated,
+    /// Answers with a text of this many bytes.
+    Huge(usize),
+    /// Answers with this many words, then says nothing more and keeps the connection.
+    Stall(usize),
+    /// Answers with this many words, then cuts the connection.
+    Die(usize),
+    /// Answers in part, with finish reason `length`.
+    Length,
+    /// Answers nothing, with finish reason `content_filter`.
+    Filter,
+}
+
+/// The fake. Serves while it lives.
+#[derive(Debug)]
+pub struct Provider {
+    shared: Arc<Shared>,
+    port: u16,
+    forgiving: bool,
+    _server: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: String,
+    credential: String,
+    ledger: Ledger,
+    scripts: Mutex<HashMap<String, Vec<Act>>>,
+    released: watch::Sender<bool>,
+}
+
+impl Provider {
+    /// Starts one that our catalog calls `name`, with models `<name>` and `<name>-…`.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub async fn start(name: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let port = listener.local_addr().expect("a listener has an address").port();
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            credential: format!("sk-{name}-9d3f6a7c51e84b02"),
+            ledger: Ledger::default(),
+            scripts: Mutex::default(),
+            released: watch::Sender::new(false),
+        });
+        let router = Router::new()
+            .route("/v1/chat/completions", post(chat_completions))
+            .layer(DefaultBodyLimit::max(64 << 20))
+            .with_state(Arc::clone(&shared));
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            axum::serve(listener, router).await.expect("the fake provider serves");
+        });
+        Self { shared, port, forgiving: false, _server: server }
+    }
+
+    /// Does not fail the test for requests that it refused.
+    #[must_use]
+    pub const fn forgiving(mut self) -> Self {
+        self.forgiving = true;
+        self
+    }
+
+    /// The n-th call for `model` is treated as the n-th act says; the last act holds for all later ones.
+    pub fn script(&self, model: &str, acts: impl Into<Vec<Act>>) {
+        locked(&self.shared.scripts).insert(model.to_owned(), acts.into());
+    }
+
+    /// Lets every call of [`Act::Hold`] be answered, now and later.
+    pub fn release(&self) {
+        self.shared.released.send_replace(true);
+    }
+
+    /// The key that it wants.
+    #[must_use]
+    pub fn credential(&self) -> &str {
+        &self.shared.credential
+    }
+
+    /// Its entry in a providers file.
+    #[must_use]
+    pub fn catalog(&self) -> String {
+        let Shared { name, credential, .. } = self.shared.as_ref();
+        let port = self.port;
+        format!(
+            r#"
+[[provider]]
+name = "{name}"
+dialect = "openai_chat"
+base_url = "http://127.0.0.1:{port}/v1"
+credential = "{credential}"
+quirks = {{ idempotency_key = true }}
+[[provider.model]]
+name = "{name}"
+[[provider.model]]
+name = "{name}-*"
+"#
+        )
+    }
+
+    /// Every call so far, oldest first.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.ledger.calls()
+    }
+
+    /// Every call so far for `model`.
+    #[must_use]
+    pub fn calls_of(&self, model: &str) -> Vec<Call> {
+        self.calls().into_iter().filter(|call| call.model == model).collect()
+    }
+
+    /// Waits until this many calls are being held or answered.
+    pub async fn open(&self, calls: usize) {
+        wait::until(&format!("{calls} open calls"), Duration::from_secs(60), async || {
+            let open = self.calls().iter().filter(|call| call.ending == Ending::Open).count();
+            wait::check(open == calls, format!("{open} are open"))
+        })
+        .await;
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let faults = self.shared.ledger.faults();
+        if !self.forgiving && !std::thread::panicking() {
+            assert!(faults.is_empty(), "requests that OpenAI would refuse: {faults:#?}");
+        }
+    }
+}
+
+async fn chat_completions(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let open = shared.ledger.open(&headers, &value);
+    if headers.get("authorization").is_none_or(|sent| sent != format!("Bearer {}", shared.credential).as_str()) {
+        shared.ledger.fault("wrong or missing Authorization");
+        open.end(Ending::Refused);
+        return answer::error(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided.", None);
+    }
+    if let Err(complaint) = check::request(&headers, &value) {
+        shared.ledger.fault(&complaint);
+        open.end(Ending::Refused);
+        return answer::error(StatusCode::BAD_REQUEST, "invalid_request", &complaint, None);
+    }
+    let act = shared.next_act(open.model());
+    match act {
+        Act::Slow(time) => tokio::time::sleep(time).await,
+        // Cannot fail: the sender lives in what we hold.
+        Act::Hold => drop(shared.released.subscribe().wait_for(|released| *released).await),
+        _ => {}
+    }
+    answer::of(&act, &value, &shared.credential, open)
+}
+
+impl Shared {
+    /// What to do with a call of `model`, which is in the ledger already.
+    fn next_act(&self, model: &str) -> Act {
+        let calls = self.ledger.calls().iter().filter(|call| call.model == model).count();
+        let scripts = locked(&self.scripts);
+        let acts = scripts.get(model).map(Vec::as_slice).unwrap_or_default();
+        acts.get(calls.saturating_sub(1)).or(acts.last()).cloned().unwrap_or(Act::Answer)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,199 @@
+//! Telegram's Bot API, as strict as the real one: token, lengths, HTML, rate limits with `retry_after`, unchanged edits,
+//! chats that moved or threw the bot out. Keeps its own ledger of calls and of what each message finally says.
+
+mod chats;
+mod html;
+mod methods;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use futures::stream;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+pub use chats::{Chat, Limits, Message};
+use chats::{Chats, Refusal};
+
+use crate::wait;
+
+/// The group that every fake knows.
+pub const GROUP: i64 = -1_001_234_567_890;
+const TOKEN: &str = "7016423519:AAE9xq2Vd-0fTn3RzLw8sKmYbJ5uHcPGi1o";
+
+/// Something that goes wrong with one call, whatever it asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// No answer, ever.
+    Hang,
+    /// The connection breaks and nothing was done.
+    Reset,
+    /// It is done, and the connection breaks before the answer.
+    LostAnswer,
+    /// Telegram itself fails, with this status.
+    Fail(u16),
+}
+
+/// One call, as Telegram saw it.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When it came.
+    pub at: Instant,
+    /// In lower case, for example `sendmessage`.
+    pub method: String,
+    /// The chat it was for; 0 when for none.
+    pub chat: i64,
+    /// What was answered.
+    pub status: u16,
+    /// It came before the `retry_after` of an earlier answer for this chat had passed.
+    pub early: bool,
+}
+
+/// The fake. Serves while it lives.
+#[derive(Debug)]
+pub struct Telegram {
+    shared: Arc<Shared>,
+    port: u16,
+    _server: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    chats: Mutex<Chats>,
+    calls: Mutex<Vec<Call>>,
+    troubles: Mutex<VecDeque<Trouble>>,
+}
+
+impl Telegram {
+    /// Starts one with Telegram's own limits.
+    pub async fn start() -> Self {
+        Self::with_limits(Limits::default()).await
+    }
+
+    /// Starts one with other limits.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub async fn with_limits(limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let port = listener.local_addr().expect("a listener has an address").port();
+        let chats = Mutex::new(Chats::new(limits));
+        let shared = Arc::new(Shared { chats, calls: Mutex::default(), troubles: Mutex::default() });
+        let router = Router::new().route("/{bot}/{method}", any(call)).with_state(Arc::clone(&shared));
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            axum::serve(listener, router).await.expect("the fake Bot API serves");
+        });
+        let fake = Self { shared, port, _server: server };
+        fake.set_chat(GROUP, Chat::Group);
+        fake
+    }
+
+    /// Where the Bot API is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The only token that it knows.
+    #[must_use]
+    pub const fn token(&self) -> &str {
+        TOKEN
+    }
+
+    /// The id of [`GROUP`] as a setting.
+    #[must_use]
+    pub fn chat(&self) -> String {
+        GROUP.to_string()
+    }
+
+    /// Makes a chat known, or changes it.
+    pub fn set_chat(&self, id: i64, chat: Chat) {
+        locked(&self.shared.chats).set(id, chat);
+    }
+
+    /// The next calls go wrong like this, one each.
+    pub fn trouble(&self, troubles: impl IntoIterator<Item = Trouble>) {
+        locked(&self.shared.troubles).extend(troubles);
+    }
+
+    /// Every call so far, oldest first.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        locked(&self.shared.calls).clone()
+    }
+
+    /// Every message so far, oldest first.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
+        locked(&self.shared.chats).messages()
+    }
+
+    /// What the messages say now, oldest first.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        self.messages().into_iter().map(|message| message.text().to_owned()).collect()
+    }
+
+    /// Waits until some message holds all of `words`, whatever their case, and answers it.
+    pub async fn says(&self, words: &[&str], limit: Duration) -> String {
+        wait::until(&format!("message with {words:?}"), limit, async || {
+            let texts = self.texts();
+            let holds = |text: &&String| words.iter().all(|word| text.to_lowercase().contains(&word.to_lowercase()));
+            texts.iter().find(holds).cloned().ok_or_else(|| format!("the messages are {texts:#?}"))
+        })
+        .await
+    }
+}
+
+async fn call(State(shared): State<Arc<Shared>>, Path((bot, method)): Path<(String, String)>, body: Bytes) -> Response {
+    let trouble = locked(&shared.troubles).pop_front();
+    match trouble {
+        Some(Trouble::Hang) => std::future::pending::<()>().await,
+        Some(Trouble::Reset) => return broken(),
+        Some(Trouble::Fail(status)) => {
+            return shared.enter(&method, 0, Err(Refusal::new(status, "Internal Server Error")));
+        }
+        Some(Trouble::LostAnswer) | None => {}
+    }
+    if bot.strip_prefix("bot") != Some(TOKEN) {
+        return shared.enter(&method, 0, Err(Refusal::new(401, "Unauthorized")));
+    }
+    let parameters: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let chat = methods::chat_id(&parameters);
+    let result = methods::run(&mut locked(&shared.chats), &method, &parameters);
+    let answer = shared.enter(&method, chat, result);
+    if trouble == Some(Trouble::LostAnswer) { broken() } else { answer }
+}
+
+impl Shared {
+    fn enter(&self, method: &str, chat: i64, result: Result<Value, Refusal>) -> Response {
+        let method = method.to_lowercase();
+        let (status, early, body) = match result {
+            Ok(result) => (200, false, json!({"ok": true, "result": result})),
+            Err(refusal) => (refusal.status, refusal.early, refusal.body()),
+        };
+        locked(&self.calls).push(Call { at: Instant::now(), method, chat, status, early });
+        let status = StatusCode::from_u16(status).expect("refusals have real statuses");
+        (status, [("content-type", "application/json")], body.to_string()).into_response()
+    }
+}
+
+/// A body that breaks off: to the caller, a connection that was reset.
+fn broken() -> Response {
+    let reset = Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionReset));
+    Body::from_stream(stream::iter([reset])).into_response()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,125 @@
+//! The fakes themselves: they must refuse what the real ones refuse, or every other test means little.
+
+use std::time::Duration;
+
+use harness::provider::{Act, Provider};
+use harness::proxy::{Link, Proxy};
+use harness::telegram::{Chat, GROUP, Limits, Telegram};
+use serde_json::{Value, json};
+
+struct Asked {
+    status: u16,
+    body: Value,
+}
+
+async fn ask(url: &str, key: &str, body: &Value) -> Asked {
+    let request = reqwest::Client::new().post(url).bearer_auth(key).json(body);
+    let response = request.send().await.unwrap();
+    Asked { status: response.status().as_u16(), body: response.json().await.unwrap_or(Value::Null) }
+}
+
+#[tokio::test]
+async fn the_provider_refuses_what_openai_refuses() {
+    let provider = Provider::start("fake").await.forgiving();
+    let catalog = provider.catalog();
+    let base = catalog.lines().find_map(|line| line.strip_prefix("base_url = ")).unwrap().trim_matches('"').to_owned();
+    let url = format!("{base}/chat/completions");
+    let user = json!({"role": "user", "content": "hi"});
+    let call = json!({"role": "assistant", "content": null,
+        "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
+    let result = json!({"role": "tool", "tool_call_id": "c", "content": "x"});
+    for bad in [
+        json!({"messages": [user]}),
+        json!({"model": "fake", "messages": []}),
+        json!({"model": "fake", "messages": [user], "nonsense": 1}),
+        json!({"model": "fake", "messages": [user], "stream_options": {"include_usage": true}}),
+        json!({"model": "fake", "messages": [user], "max_tokens": 0}),
+        json!({"model": "fake", "messages": [user], "temperature": 3}),
+        json!({"model": "fake", "messages": [user], "tool_choice": "auto"}),
+        json!({"model": "fake", "messages": [{"role": "user", "content": null}]}),
+        json!({"model": "fake", "messages": [{"role": "user", "content": "x", "extra": {}}]}),
+        json!({"model": "fake", "messages": [result]}),
+        json!({"model": "fake", "messages": [user, call]}),
+        json!({"model": "fake", "messages": [user, call, user]}),
+        json!({"model": "fake", "messages": [user, call, result, result]}),
+        json!({"model": "fake", "messages": [{"role": "assistant", "content": "x"}, user]}),
+    ] {
+        assert_eq!(ask(&url, provider.credential(), &bad).await.status, 400, "{bad}");
+    }
+    assert_eq!(ask(&url, "sk-wrong", &json!({"model": "fake", "messages": [user]})).await.status, 401);
+    let good = ask(&url, provider.credential(), &json!({"model": "fake", "messages": [user, call, result]})).await;
+    assert_eq!((good.status, &good.body["choices"][0]["message"]["content"]), (200, &json!("fake: hi")));
+}
+
+#[tokio::test]
+async fn the_bot_api_refuses_what_telegram_refuses() {
+    let limits = Limits { chat_per_second: 100, group_per_minute: 6, overall_per_second: 100 };
+    let telegram = Telegram::with_limits(limits).await;
+    telegram.set_chat(-5, Chat::Forbidden);
+    telegram.set_chat(-6, Chat::MovedTo(-7));
+    let send = async |method: &str, body: Value| {
+        ask(&format!("{}/bot{}/{method}", telegram.url(), telegram.token()), "", &body).await
+    };
+    let text = |text: &str| json!({"chat_id": GROUP, "text": text, "parse_mode": "HTML"});
+    let sent = send("SendMessage", text("<b>one</b> &lt;")).await;
+    assert_eq!((sent.status, &sent.body["result"]["text"]), (200, &json!("one <")));
+    for (body, status, description) in [
+        (text("a < b"), 400, "Bad Request: can't parse entities: Unsupported start tag \"\" at byte offset 2"),
+        (text(&"é".repeat(4097)), 400, "Bad Request: message is too long"),
+        (text(" "), 400, "Bad Request: message text is empty"),
+        (json!({"chat_id": 99, "text": "x"}), 400, "Bad Request: chat not found"),
+        (json!({"chat_id": -5, "text": "x"}), 403, "Forbidden: bot was kicked from the supergroup chat"),
+    ] {
+        let refused = send("sendMessage", body).await;
+        assert_eq!((refused.status, refused.body["description"].as_str()), (status, Some(description)));
+    }
+    let moved = send("sendMessage", json!({"chat_id": "-6", "text": "x"})).await;
+    assert_eq!(moved.body["parameters"]["migrate_to_chat_id"], -7);
+    let mut edit = text("<b>one</b> &lt;");
+    edit["message_id"] = sent.body["result"]["message_id"].clone();
+    let unchanged = send("editMessageText", edit.clone()).await;
+    assert!(unchanged.body["description"].as_str().unwrap().contains("message is not modified"));
+    edit["text"] = json!("two");
+    assert_eq!(send("editMessageText", edit).await.status, 200);
+    assert_eq!(telegram.texts(), ["two"]);
+    assert_eq!(send("sendMessage", text("😀".repeat(2048).as_str())).await.status, 200);
+    let mut last = send("sendMessage", text("x")).await;
+    for _ in 0..3 {
+        last = send("sendMessage", text("x")).await;
+    }
+    assert_eq!(last.status, 429);
+    assert!(last.body["parameters"]["retry_after"].as_u64() >= Some(50), "{}", last.body);
+    assert!(telegram.calls().last().unwrap().early, "it came before retry_after had passed");
+    let wrong = ask(&format!("{}/bot1:x/getMe", telegram.url()), "", &json!({})).await;
+    assert_eq!(wrong.status, 401);
+}
+
+#[tokio::test]
+async fn a_link_can_be_cut_and_mended() {
+    let provider = Provider::start("fake").await;
+    provider.script("fake-slow", [Act::Hold]);
+    let catalog = provider.catalog();
+    let start = catalog.find("127.0.0.1").unwrap();
+    let proxy = Proxy::start(&catalog[start..start + catalog[start..].find('/').unwrap()]).await;
+    let url = format!("http://{}/v1/chat/completions", proxy.address());
+    let ask = async |model: &str| {
+        let body = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        client
+            .post(&url)
+            .bearer_auth(provider.credential())
+            .json(&body)
+            .send()
+            .await
+            .map(|answer| answer.status().as_u16())
+    };
+    assert_eq!(ask("fake").await.unwrap(), 200);
+    let (broken, ()) = tokio::join!(ask("fake-slow"), async {
+        provider.open(1).await;
+        proxy.set(Link::Cut);
+    });
+    assert!(broken.is_err());
+    assert!(ask("fake").await.is_err());
+    proxy.set(Link::Up);
+    assert_eq!(ask("fake").await.unwrap(), 200);
+}

@@ -1,0 +1,99 @@
+//! A bounded map of counts by content, in two generations: what is used moves to the young one, and when that is full
+//! the old one is forgotten whole. Constant time, and never more entries than asked for.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::tokenizer::Tokenizer;
+
+/// A content's SHA-256 and the way it was counted.
+pub(super) type Key = (Tokenizer, [u8; 32]);
+
+/// The cache. Its lock is held for a look-up or an insertion, never while counting.
+pub(super) struct Cache {
+    generations: Mutex<Generations>,
+}
+
+struct Generations {
+    young: HashMap<Key, u64>,
+    old: HashMap<Key, u64>,
+    /// Most entries of one generation.
+    most: usize,
+}
+
+impl Cache {
+    /// Holds at most `entries` counts; fewer than two hold none.
+    pub(super) fn new(entries: usize) -> Self {
+        let generations = Generations { young: HashMap::new(), old: HashMap::new(), most: entries / 2 };
+        Self { generations: Mutex::new(generations) }
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<u64> {
+        self.with(|generations| generations.get(key))
+    }
+
+    pub(super) fn put(&self, key: Key, count: u64) {
+        self.with(|generations| generations.put(key, count));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.with(|generations| generations.young.len() + generations.old.len())
+    }
+
+    /// A panic elsewhere cannot leave the maps half changed, so a poisoned lock is a lock.
+    fn with<T>(&self, act: impl FnOnce(&mut Generations) -> T) -> T {
+        act(&mut self.generations.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Generations {
+    fn get(&mut self, key: &Key) -> Option<u64> {
+        if let Some(count) = self.young.get(key) {
+            return Some(*count);
+        }
+        let count = self.old.remove(key)?;
+        self.put(*key, count);
+        Some(count)
+    }
+
+    fn put(&mut self, key: Key, count: u64) {
+        if self.most == 0 {
+            return;
+        }
+        if self.young.len() >= self.most && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u8) -> Key {
+        (Tokenizer::of_name("gpt-4o"), [n; 32])
+    }
+
+    #[test]
+    fn it_never_holds_more_than_it_may() {
+        for entries in [0, 1, 2, 7, 8] {
+            let cache = Cache::new(entries);
+            for n in 0..100 {
+                cache.put(key(n), u64::from(n));
+                cache.get(&key(n / 2));
+                assert!(cache.len() <= entries, "{} of {entries}", cache.len());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_used_stays_and_what_is_not_goes() {
+        let cache = Cache::new(8);
+        for n in 0..50 {
+            cache.put(key(n), u64::from(n));
+            assert_eq!(cache.get(&key(0)), Some(0), "after {n}");
+        }
+        assert_eq!(cache.get(&key(1)), None);
+    }
+}

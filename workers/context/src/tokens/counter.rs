@@ -1,0 +1,215 @@
+//! Counting with memory: each message once, however often its conversation comes back.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use schemas::chat::{ChatRequest, Message, Tool};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::cache::Cache;
+use super::message;
+use super::tokenizer::Tokenizer;
+use super::tools;
+
+/// A shared cache of token counts. Clones share it.
+#[derive(Clone)]
+pub struct Counter(Arc<Inner>);
+
+struct Inner {
+    cache: Cache,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// What the cache has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheStats {
+    /// Counts that were remembered.
+    pub hits: u64,
+    /// Counts that had to be made.
+    pub misses: u64,
+    /// Counts held now.
+    pub entries: usize,
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Counter").field(&self.stats()).finish()
+    }
+}
+
+impl Counter {
+    /// Remembers at most `entries` counts, each of some 150 bytes.
+    #[must_use]
+    pub fn new(entries: usize) -> Self {
+        Self(Arc::new(Inner { cache: Cache::new(entries), hits: AtomicU64::new(0), misses: AtomicU64::new(0) }))
+    }
+
+    /// Counts as `tokenizer` does.
+    #[must_use]
+    pub fn meter(&self, tokenizer: Tokenizer) -> Meter<'_> {
+        Meter { counter: self, tokenizer }
+    }
+
+    /// What the cache has done so far.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        CacheStats {
+            hits: self.0.hits.load(Ordering::Relaxed),
+            misses: self.0.misses.load(Ordering::Relaxed),
+            entries: self.0.cache.len(),
+        }
+    }
+
+    /// The count of `content`, whose JSON names it. `kind` keeps values apart that have the same JSON.
+    fn remembered<T: Serialize + ?Sized>(
+        &self,
+        tokenizer: Tokenizer,
+        kind: u8,
+        content: &T,
+        count: impl FnOnce() -> u64,
+    ) -> u64 {
+        let mut digest = Sha256::new_with_prefix([kind]);
+        if serde_json::to_writer(&mut digest, content).is_err() {
+            return count();
+        }
+        let key = (tokenizer, digest.finalize().into());
+        if let Some(known) = self.0.cache.get(&key) {
+            self.0.hits.fetch_add(1, Ordering::Relaxed);
+            return known;
+        }
+        self.0.misses.fetch_add(1, Ordering::Relaxed);
+        let count = count();
+        self.0.cache.put(key, count);
+        count
+    }
+}
+
+/// A [`Counter`] for one model.
+#[derive(Debug, Clone, Copy)]
+pub struct Meter<'a> {
+    counter: &'a Counter,
+    tokenizer: Tokenizer,
+}
+
+impl Meter<'_> {
+    /// Tokens of a text by itself. Not remembered.
+    #[must_use]
+    pub fn text(&self, text: &str) -> u64 {
+        self.tokenizer.text(text)
+    }
+
+    /// Tokens of one message within a request.
+    #[must_use]
+    pub fn message(&self, message: &Message) -> u64 {
+        self.counter.remembered(self.tokenizer, b'm', message, || message::in_request(&self.tokenizer, message))
+    }
+
+    /// Tokens of an assistant's message as an answer: what it says and calls, without the frame of a request.
+    #[must_use]
+    pub fn answer(&self, message: &Message) -> u64 {
+        message::content(&self.tokenizer, message)
+    }
+
+    /// Tokens of a request's tools.
+    #[must_use]
+    pub fn tools(&self, tools: &[Tool]) -> u64 {
+        if tools.is_empty() {
+            return 0;
+        }
+        self.counter.remembered(self.tokenizer, b't', tools, || tools::count(&self.tokenizer, tools))
+    }
+
+    /// Tokens of everything in a request that is not a message: tools, the answer's form, the start of the reply.
+    #[must_use]
+    pub fn overhead(&self, request: &ChatRequest) -> u64 {
+        let format = request.response_format.as_ref().map_or(0, |format| tools::format(&self.tokenizer, format));
+        message::REPLY + self.tools(&request.tools) + format
+    }
+
+    /// Tokens of a whole request, as its provider will bill them for input.
+    #[must_use]
+    pub fn request(&self, request: &ChatRequest) -> u64 {
+        request.messages.iter().map(|message| self.message(message)).sum::<u64>() + self.overhead(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::chat::Role;
+
+    use super::*;
+
+    fn jargon() -> ChatRequest {
+        let named =
+            |name: &str, text: &str| Message { name: Some(name.to_owned()), ..Message::text(Role::System, text) };
+        let messages = vec![
+            Message::text(
+                Role::System,
+                "You are a helpful, pattern-following assistant that translates corporate jargon into plain English.",
+            ),
+            named("example_user", "New synergies will help drive top-line growth."),
+            named("example_assistant", "Things working well together will increase revenue."),
+            named(
+                "example_user",
+                "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
+            ),
+            named("example_assistant", "Let's talk later when we're less busy about how to do better."),
+            Message::text(
+                Role::User,
+                "This late pivot means we don't have time to boil the ocean for the client deliverable.",
+            ),
+        ];
+        ChatRequest { messages, ..ChatRequest::default() }
+    }
+
+    #[test]
+    fn messages_count_as_in_openais_cookbook() {
+        // "How to count tokens with tiktoken": what OpenAI's API counted for these messages.
+        let counter = Counter::new(64);
+        for (model, tokens) in [("gpt-4o", 124), ("gpt-4o-mini", 124), ("gpt-4-0613", 129), ("gpt-3.5-turbo", 129)] {
+            assert_eq!(counter.meter(Tokenizer::of_name(model)).request(&jargon()), tokens, "{model}");
+        }
+    }
+
+    #[test]
+    fn every_role_is_one_token() {
+        for name in ["system", "developer", "user", "assistant", "tool"] {
+            for model in ["gpt-4o", "gpt-4"] {
+                assert_eq!(Tokenizer::of_name(model).text(name), 1, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_message_is_counted_once() {
+        let counter = Counter::new(64);
+        let mut request = jargon();
+        let meter = counter.meter(Tokenizer::of_name("gpt-4o"));
+        let first = meter.request(&request);
+        assert_eq!(counter.stats(), CacheStats { hits: 0, misses: 6, entries: 6 });
+        assert_eq!(counter.clone().meter(Tokenizer::of_name("gpt-4o")).request(&request), first);
+        request.messages.push(Message::text(Role::User, "And now?"));
+        assert!(meter.request(&request) > first);
+        assert_eq!(counter.stats(), CacheStats { hits: 12, misses: 7, entries: 7 });
+    }
+
+    #[test]
+    fn models_that_count_alike_share_counts_and_others_do_not() {
+        let counter = Counter::new(64);
+        for (model, misses) in [("gpt-4o", 6), ("gpt-4.1", 6), ("gpt-4", 12)] {
+            assert!(counter.meter(Tokenizer::of_name(model)).request(&jargon()) > 100);
+            assert_eq!(counter.stats().misses, misses, "{model}");
+        }
+    }
+
+    #[test]
+    fn an_estimate_is_above_the_nearest_encoding() {
+        let counter = Counter::new(64);
+        let exact = counter.meter(Tokenizer::of_name("gpt-4o")).request(&jargon());
+        let estimate = counter.meter(Tokenizer::of_name("claude-sonnet-4-5")).request(&jargon());
+        assert!(estimate > exact * 12 / 10 && estimate < exact * 15 / 10, "{estimate} for {exact}");
+    }
+}

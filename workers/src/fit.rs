@@ -1,0 +1,102 @@
+//! Reading a job's request and fitting it to a model's window. Counting is plain computation: a large conversation is
+//! counted off the async threads.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use context::{Budget, Counter, Meter, Pruned, Tokenizer, budget_for, prune};
+use schemas::catalog::Candidate;
+use schemas::chat::{ChatRequest, Message};
+use schemas::envelope;
+use schemas::error::{ErrorCode, Failure};
+use schemas::job::{ContextOptions, Job, Payload};
+use schemas::state::{ContextReport, Warning};
+
+use crate::provider::echo::{CountTokens, Countable};
+use crate::worker::Worker;
+
+/// Messages from which on counting leaves the async threads.
+const MANY_MESSAGES: usize = 64;
+/// Bytes of text in one request from which on counting leaves the async threads.
+const MANY_BYTES: usize = 64 << 10;
+
+/// A request that fits a model.
+pub(crate) struct Fitted {
+    /// What to send.
+    pub(crate) request: Arc<ChatRequest>,
+    /// What was cut.
+    pub(crate) report: ContextReport,
+    /// What the client should know of it.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// The job's request, wherever it lies.
+pub(crate) async fn load(worker: &Worker, job: &Job) -> Result<Arc<ChatRequest>, Failure> {
+    let object = match &job.request {
+        Payload::Inline(request) => return Ok(Arc::new((**request).clone())),
+        Payload::Stored { object, .. } => object,
+    };
+    // As MessagePack a request is smaller than as the JSON that was let in.
+    let most = worker.config.ingress.max_body_bytes.saturating_mul(2);
+    let unreadable = |error: &(dyn std::error::Error + 'static)| {
+        tracing::error!(error, "a stored request cannot be read");
+        Failure::new(ErrorCode::Internal, "the stored request cannot be read")
+    };
+    match worker.broker.body(object, most).await {
+        Ok(Some(body)) => envelope::decode(&body).map(Arc::new).map_err(|error| unreadable(&error)),
+        Ok(None) => Err(Failure::new(ErrorCode::Internal, "the stored request is past its retention")),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// Fits `request` to the candidate's model.
+pub(crate) async fn fit(
+    worker: &Worker,
+    request: &Arc<ChatRequest>,
+    candidate: &Candidate<'_>,
+    options: &ContextOptions,
+) -> Result<Fitted, Failure> {
+    let budget = budget_for(candidate.model, request, options);
+    let tokenizer = Tokenizer::of_model(candidate.model, &candidate.upstream);
+    let (request, counter) = (Arc::clone(request), worker.counter.clone());
+    let large = is_large(&request);
+    let work = move || prune_shared(&request, &budget, &counter.meter(tokenizer));
+    let fitted = if large {
+        let counted = tokio::task::spawn_blocking(work).await;
+        counted.map_err(|_| Failure::new(ErrorCode::Internal, "the conversation could not be counted"))??
+    } else {
+        work()?
+    };
+    if fitted.report.messages_after < fitted.report.messages_before {
+        worker.metrics.pruned.inc();
+        worker.metrics.tokens_dropped.inc_by(fitted.report.tokens_before - fitted.report.tokens_after);
+    }
+    Ok(fitted)
+}
+
+fn prune_shared(request: &Arc<ChatRequest>, budget: &Budget, meter: &Meter<'_>) -> Result<Fitted, Failure> {
+    let Pruned { request: pruned, report, warnings } = prune(request, budget, meter)?;
+    let request = match pruned {
+        Cow::Borrowed(_) => Arc::clone(request),
+        Cow::Owned(shorter) => Arc::new(shorter),
+    };
+    Ok(Fitted { request, report, warnings })
+}
+
+fn is_large(request: &ChatRequest) -> bool {
+    let bytes =
+        |message: &Message| message.content.iter().map(|block| block.as_text().map_or(1024, str::len)).sum::<usize>();
+    request.messages.len() >= MANY_MESSAGES || request.messages.iter().map(bytes).sum::<usize>() >= MANY_BYTES
+}
+
+/// Counts for the built-in echo as a tokenizer of its models' name does.
+pub(crate) fn count_for_echo(counter: &Counter) -> CountTokens {
+    let counter = counter.clone();
+    Arc::new(move |what| {
+        let meter = counter.meter(Tokenizer::of_name("echo"));
+        match what {
+            Countable::Request(request) => meter.request(request),
+            Countable::Text(text) => meter.text(text),
+        }
+    })
+}

@@ -1,0 +1,186 @@
+//! One job's way through a worker, in a straight line: route, claim, run, settle.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use broker::{Claimed, Delivery, Gone, Lease};
+use schemas::error::Category;
+use schemas::job::OnAmbiguous;
+use schemas::state::{JobResult, Phase};
+use schemas::timestamp::Timestamp;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::ending::Ending;
+use crate::provider::route::Route;
+use crate::rounds::{Rounds, first_plan};
+use crate::worker::Worker;
+
+/// Runs a delivered job as far as it goes now. Every outcome is settled with the broker; nothing is returned.
+pub(crate) async fn process(worker: &Worker, delivery: Delivery) {
+    let head = &delivery.job.head;
+    let span = tracing::info_span!(
+        "job",
+        job_id = %delivery.job.id.job(),
+        trace_id = %head.trace_id,
+        session_id = head.session.as_deref().unwrap_or_default(),
+        model = %head.model,
+    );
+    claim_and_run(worker, delivery).instrument(span).await;
+}
+
+async fn claim_and_run(worker: &Worker, delivery: Delivery) {
+    let started = Instant::now();
+    let route = worker.providers.route(&delivery.job.head.model, worker.broker.now());
+    let plan = first_plan(&route);
+    let repeated = worker.seen.seen(delivery.job.id).await == Some(true);
+    match delivery.claim(plan.as_ref(), repeated).await {
+        Ok(Claimed::Won(lease)) => run(worker, *lease, route, started).await,
+        Ok(Claimed::Settled(outcome)) => tracing::debug!(outcome, "delivery settled without a claim"),
+        Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "job not claimed"),
+    }
+}
+
+async fn run(worker: &Worker, lease: Lease, route: Route<'_>, started: Instant) {
+    let _running = Running::enter(worker);
+    observe_wait(worker, &lease);
+    let calling = AtomicBool::new(false);
+    let outcome = tokio::select! {
+        outcome = Rounds::run(worker, &lease, route, &calling) => outcome,
+        gone = lease.keep() => Err(gone),
+        () = until(worker, lease.job.head.deadline) => Ok(Ending::expired()),
+        () = worker.give_up.cancelled() => match calling.load(Ordering::Relaxed) {
+            true => Ok(Ending::interrupted(lease.job.head.on_ambiguous == OnAmbiguous::Retry, worker.broker.now())),
+            false => return release(worker, lease).await,
+        },
+    };
+    match outcome {
+        Ok(ending) => settle(worker, lease, ending, started).await,
+        Err(Gone::Finished) => {
+            worker.metrics.interrupted.with_label_values(&["ended_elsewhere"]).inc();
+            tracing::info!("job ended elsewhere: its call was dropped");
+            lease.finished_elsewhere().await;
+        }
+        Err(Gone::Lost) => {
+            worker.metrics.interrupted.with_label_values(&["lease_lost"]).inc();
+            tracing::warn!("lease lost: the job's call was dropped");
+        }
+    }
+}
+
+async fn settle(worker: &Worker, lease: Lease, ending: Ending, started: Instant) {
+    match ending {
+        Ending::Park { until, reason, last } => {
+            worker.metrics.parked.with_label_values(&[reason]).inc();
+            let until = lease.job.head.deadline.map_or(until, |deadline| deadline.min(until));
+            tracing::info!(reason, until = %until, "job parked");
+            if let Err(error) = lease.park(until, reason, last.as_ref()).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "job not parked: its lease will lapse");
+            }
+        }
+        Ending::Finish { phase, result, last } => {
+            let head = lease.job.head.clone();
+            let attempts = lease.ledger(last.as_ref()).await.len();
+            let summary = Summary { phase, result: (*result).clone(), attempts, took: started.elapsed() };
+            let since = worker.broker.now().since(head.created_at);
+            match lease.finish(phase, *result, last.as_ref()).await {
+                Ok(true) => summary.record(worker, &head, since),
+                Ok(false) => worker.metrics.discarded.inc(),
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "result not stored: the job runs again");
+                }
+            }
+        }
+    }
+}
+
+async fn release(worker: &Worker, lease: Lease) {
+    worker.metrics.interrupted.with_label_values(&["worker_stopping"]).inc();
+    if let Err(error) = lease.release().await {
+        tracing::error!(error = &error as &dyn std::error::Error, "job not given back: its lease will lapse");
+    }
+}
+
+async fn until(worker: &Worker, deadline: Option<Timestamp>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep(deadline.since(worker.broker.now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn observe_wait(worker: &Worker, lease: &Lease) {
+    let head = &lease.job.head;
+    let ready = head.not_before.map_or(head.created_at, |moment| moment.max(head.created_at));
+    let waited = worker.broker.now().since(ready);
+    worker.metrics.queue_seconds.with_label_values(&[<&str>::from(head.lane)]).observe(waited.as_secs_f64());
+}
+
+/// What is counted and logged of a job that ended here.
+struct Summary {
+    phase: Phase,
+    result: JobResult,
+    attempts: usize,
+    took: Duration,
+}
+
+impl Summary {
+    fn record(self, worker: &Worker, head: &schemas::job::JobHead, since: Duration) {
+        let code = self.result.error.as_ref().map(|failure| failure.code);
+        let fault = code.is_some_and(|code| code.category() != Category::Client);
+        let (status, metrics): (&str, _) = (self.phase.into(), &worker.metrics);
+        metrics.finished.with_label_values(&[status, head.lane.into()]).inc();
+        metrics.run_seconds.observe(self.took.as_secs_f64());
+        metrics.attempts.observe(self.attempts as f64);
+        worker.totals.ended(!fault, since);
+        let outcome = if code.is_none() { "success" } else { "error" };
+        worker.chat.requests_total.with_label_values(&[outcome]).inc();
+        worker.chat.request_duration_seconds.with_label_values(&["job"]).observe(since.as_secs_f64());
+        self.record_tokens(worker);
+        if let Some(code) = code {
+            metrics.errors.with_label_values(&[<&str>::from(code)]).inc();
+        }
+        if self.result.dead {
+            metrics.dead.inc();
+            worker.alarm.dead_letter(&head.model, code.map_or("none", Into::into));
+        }
+        tracing::info!(
+            status,
+            outcome,
+            attempts = self.attempts,
+            provider = self.result.provider.as_deref().unwrap_or_default(),
+            error.code = code.map_or("", Into::into),
+            duration_ms = self.took.as_millis() as u64,
+            "job ended"
+        );
+    }
+
+    fn record_tokens(&self, worker: &Worker) {
+        let Some((usage, model)) = self.result.usage.zip(self.result.model.as_deref()) else { return };
+        let model = worker.known_model(self.result.provider.as_deref(), model);
+        let counts = [
+            ("input", usage.input_tokens),
+            ("output", usage.output_tokens),
+            ("cached", usage.cached_tokens),
+            ("reasoning", usage.reasoning_tokens),
+        ];
+        for (kind, count) in counts {
+            worker.chat.tokens_total.with_label_values(&[model, kind]).inc_by(count);
+        }
+    }
+}
+
+/// Counts a job as running for as long as it lives.
+struct Running<'a>(&'a Worker);
+
+impl<'a> Running<'a> {
+    fn enter(worker: &'a Worker) -> Self {
+        worker.chat.concurrent_sessions.inc();
+        Self(worker)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.chat.concurrent_sessions.dec();
+    }
+}

@@ -1,0 +1,233 @@
+//! Asking providers: candidate after candidate, round after round, each request in the ledger before it is sent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use broker::{Gone, Lease, Plan, Resolution};
+use schemas::catalog::Candidate;
+use schemas::chat::ChatRequest;
+use schemas::dialect::classify::Class;
+use schemas::error::{ErrorCode, Failure};
+use schemas::state::{Attempt, Outcome};
+use tokio::sync::mpsc;
+
+use crate::emit;
+use crate::ending::{Ending, Notes};
+use crate::fit::{self, Fitted};
+use crate::provider::Admitted;
+use crate::provider::call::{Answer, Call, CallError, idempotency_key};
+use crate::provider::retry::{Next, Round};
+use crate::provider::route::Route;
+use crate::worker::Worker;
+
+/// Deltas between the provider's stream and the publisher of frames.
+const DELTAS: usize = 256;
+
+/// The first request that a route leads to, if it leads to one now.
+pub(crate) fn first_plan(route: &Route<'_>) -> Option<Plan> {
+    match route {
+        Route::Go(candidates) => candidates.first().map(plan),
+        Route::ParkUntil { .. } | Route::Unknown => None,
+    }
+}
+
+fn plan(candidate: &Candidate<'_>) -> Plan {
+    Plan { provider: candidate.provider.name.clone(), model: candidate.upstream.clone() }
+}
+
+/// One job's requests.
+pub(crate) struct Rounds<'a> {
+    worker: &'a Worker,
+    lease: &'a Lease,
+    /// A request is on its way: what became of it is unknown if we stop now.
+    calling: &'a AtomicBool,
+    request: Arc<ChatRequest>,
+    /// The attempt that stands open in the ledger, not yet sent.
+    open: Option<Plan>,
+    /// How the attempt before went, not yet in the ledger.
+    last: Option<Resolution>,
+    notes: Notes,
+}
+
+/// What asking one candidate came to.
+enum Asked {
+    Answered(Ending),
+    Failed(CallError),
+    Held(crate::provider::limit::Held),
+    /// The request cannot be made to fit this model; another may have a larger window.
+    Unfit(Failure),
+}
+
+impl<'a> Rounds<'a> {
+    /// Asks until there is an ending: an answer, a failure, or a wait too long for a slot.
+    pub(crate) async fn run(
+        worker: &'a Worker,
+        lease: &'a Lease,
+        route: Route<'a>,
+        calling: &'a AtomicBool,
+    ) -> Result<Ending, Gone> {
+        let open = first_plan(&route);
+        let (last, notes) = (None, Notes::default());
+        match fit::load(worker, &lease.job).await {
+            Ok(request) => Self { worker, lease, calling, request, open, last, notes }.ask_all(route).await,
+            Err(failure) => Ok(Ending::failed(failure, open.map(|_| aborted()), notes)),
+        }
+    }
+
+    async fn ask_all(mut self, mut route: Route<'a>) -> Result<Ending, Gone> {
+        let worker = self.worker;
+        loop {
+            let next = match route {
+                Route::Unknown => return Ok(self.fail(unknown_model(&self.request.model))),
+                Route::ParkUntil { at, reason } => worker.retries.wait(at, reason, worker.broker.now()),
+                Route::Go(candidates) => match self.ask_round(candidates).await? {
+                    Ok(ending) => return Ok(ending),
+                    Err(next) => next,
+                },
+            };
+            match next {
+                Next::Fail(failure) => return Ok(self.fail(failure)),
+                Next::Park { until, reason } => {
+                    let last = self.take_last();
+                    return Ok(Ending::Park { until, reason: reason.into(), last });
+                }
+                Next::Again { after } => tokio::time::sleep(after).await,
+                Next::NextCandidate => {}
+            }
+            route = worker.providers.route(&self.request.model, worker.broker.now());
+        }
+    }
+
+    /// Asks each candidate once: an ending, or what to do next.
+    async fn ask_round(&mut self, candidates: Vec<Candidate<'a>>) -> Result<Result<Ending, Next>, Gone> {
+        let mut round = Round::default();
+        let mut left = candidates.len();
+        for candidate in candidates {
+            left -= 1;
+            match self.ask(candidate, left).await? {
+                Asked::Answered(ending) => return Ok(Ok(ending)),
+                Asked::Unfit(failure) => round.fail(&failure, Class::Failover, self.worker.broker.now()),
+                Asked::Failed(error) if error.emitted && self.request.stream => {
+                    return Ok(Ok(self.fail(error.failure)));
+                }
+                Asked::Failed(error) => round.fail(&error.failure, error.class, self.worker.broker.now()),
+                Asked::Held(held) => round.refuse(held.until, held.reason),
+            }
+            let ledger = self.ledger().await;
+            match self.worker.retries.next(&round, &ledger, left, self.worker.broker.now()) {
+                Next::NextCandidate => {}
+                next => return Ok(Err(next)),
+            }
+        }
+        Ok(Err(Next::NextCandidate))
+    }
+
+    async fn ask(&mut self, candidate: Candidate<'a>, left: usize) -> Result<Asked, Gone> {
+        let worker = self.worker;
+        let fitted = fit::fit(worker, &self.request, &candidate, &self.lease.job.context).await;
+        let Fitted { request, report, warnings } = match fitted {
+            Ok(fitted) => fitted,
+            Err(failure) => return Ok(Asked::Unfit(failure)),
+        };
+        self.notes = Notes { context: Some(report), warnings };
+        let plan = plan(&candidate);
+        // A busy provider is waited for only when nobody else is left to ask.
+        let patience = if left > 0 { Duration::ZERO } else { worker.config.retry.inline_max };
+        let admitted = match worker.providers.admit(candidate, patience, worker.broker.now()).await {
+            Ok(admitted) => admitted,
+            Err(held) => return Ok(Asked::Held(held)),
+        };
+        self.record(&plan).await?;
+        let outcome = self.send(admitted, &request).await?;
+        self.open = None;
+        Ok(self.note(&plan, outcome))
+    }
+
+    /// Makes sure that this very request is the open attempt of the stored ledger.
+    async fn record(&mut self, plan: &Plan) -> Result<(), Gone> {
+        if self.open.as_ref() != Some(plan) {
+            let last = self.take_last();
+            self.lease.attempt(plan, last.as_ref()).await?;
+            self.open = Some(plan.clone());
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, admitted: Admitted<'_>, request: &ChatRequest) -> Result<Result<Answer, CallError>, Gone> {
+        let (worker, id) = (self.worker, self.lease.job.id);
+        let ledger = self.lease.ledger(None).await;
+        let upstream = admitted.candidate.upstream.clone();
+        let call = Call {
+            request,
+            upstream: &upstream,
+            job: id,
+            attempt: ledger.last().map_or(1, |attempt| attempt.number),
+            idempotency_key: idempotency_key(id, &admitted.candidate.provider.name, &ledger),
+        };
+        self.lease.before_call().await?;
+        self.calling.store(true, Ordering::Relaxed);
+        let now = || worker.broker.now();
+        let outcome = if request.stream {
+            let (sink, deltas) = mpsc::channel(DELTAS);
+            let frames = emit::emit(&worker.broker, id, call.attempt, worker.config.worker.coalesce, deltas);
+            let answer = async {
+                let sink = sink;
+                worker.providers.call(admitted, &call, Some(&sink), now).await
+            };
+            tokio::join!(answer, frames).0
+        } else {
+            worker.providers.call(admitted, &call, None, now).await
+        };
+        self.calling.store(false, Ordering::Relaxed);
+        Ok(outcome)
+    }
+
+    /// Notes how a request went, for the ledger and for whoever has to act.
+    fn note(&mut self, plan: &Plan, outcome: Result<Answer, CallError>) -> Asked {
+        match outcome {
+            Ok(answer) => {
+                self.notes.warnings.extend(answer.warnings);
+                let notes = std::mem::take(&mut self.notes);
+                Asked::Answered(Ending::answered(&plan.provider, answer.response, notes))
+            }
+            Err(error) => {
+                tracing::warn!(
+                    provider = %plan.provider,
+                    upstream = %plan.model,
+                    error.code = %error.failure.code,
+                    "provider request failed"
+                );
+                if crate::provider::is_auth_failure(&error) {
+                    self.worker.alarm.provider_auth(&plan.provider);
+                }
+                let failure = Some(error.failure.clone());
+                self.last = Some(Resolution { outcome: Outcome::Failed, error: failure, usage: error.usage });
+                Asked::Failed(error)
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) -> Ending {
+        let last = self.take_last();
+        Ending::failed(failure, last, std::mem::take(&mut self.notes))
+    }
+
+    /// How the last attempt went: one that stands open was never sent.
+    fn take_last(&mut self) -> Option<Resolution> {
+        self.open.take().map(|_| aborted()).or_else(|| self.last.take())
+    }
+
+    /// The ledger, the last attempt's end included.
+    async fn ledger(&self) -> Vec<Attempt> {
+        self.lease.ledger(self.last.as_ref().filter(|_| self.open.is_none())).await
+    }
+}
+
+const fn aborted() -> Resolution {
+    Resolution { outcome: Outcome::Aborted, error: None, usage: None }
+}
+
+fn unknown_model(model: &str) -> Failure {
+    Failure::new(ErrorCode::NotFound, format!("no provider serves the model {model} any more"))
+}
