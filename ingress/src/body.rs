@@ -32,7 +32,8 @@ pub(crate) struct JsonBody {
     pub(crate) hold: Holds,
 }
 
-/// What a body holds of the budget: one piece, or two when its size was not declared.
+/// What a body holds of the budget: for its bytes, a second time when it outgrew what was expected, and for what is
+/// built of it.
 pub(crate) type Holds = Vec<Hold>;
 
 impl FromRequest<Arc<App>> for JsonBody {
@@ -41,11 +42,13 @@ impl FromRequest<Arc<App>> for JsonBody {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let config = &app.config.ingress;
         let read = read(request, &app.memory, config.max_body_bytes, config.body_timeout).await;
-        let (bytes, hold) = read.inspect_err(|error| app.metrics.http.body_refused(error))?;
+        let (bytes, mut hold) = read.inspect_err(|error| app.metrics.http.body_refused(error))?;
         app.metrics.http.body_bytes.observe(bytes.len() as f64);
         let limits = Limits::new(config.max_json_depth, config.max_body_bytes);
-        let copy = bytes.clone();
-        let object = offload(bytes.len(), move || json::parse_object(&copy, limits)).await??;
+        let body = bytes.clone();
+        let checked = offload(bytes.len(), move || json::check(body, limits)).await??;
+        hold.push(within(config.body_timeout, app.memory.hold_built(checked.cost())).await?);
+        let object = offload(bytes.len(), move || checked.build()).await??;
         Ok(Self { bytes, object, hold })
     }
 }
@@ -76,7 +79,7 @@ async fn read(
         return Err(too_large(limit));
     }
     let mut room = declared.map_or(SMALL, |length| length as usize);
-    let mut holds = vec![hold(memory, room, patience).await?];
+    let mut holds = vec![within(patience, memory.hold(room)).await?];
     let mut bytes = BytesMut::with_capacity(room);
     let mut deadline = Instant::now() + patience;
     let mut body = request.into_body();
@@ -88,18 +91,18 @@ async fn read(
         if length > room {
             // Only a body of undeclared size comes here, and only once: it takes as much as it may ever need. Were it
             // to take more and more, two such bodies could wait for each other.
-            holds.push(hold(memory, limit, patience).await?);
+            holds.push(within(patience, memory.hold(limit)).await?);
             (room, deadline) = (limit, Instant::now() + patience);
+            // All at once: growing step by step would copy, and hold twice what it needs while it does.
+            bytes.reserve(limit - bytes.len());
         }
         bytes.extend_from_slice(&piece);
     }
     Ok((bytes.freeze(), holds))
 }
 
-async fn hold(memory: &BodyMemory, bytes: usize, patience: Duration) -> Result<Hold, ApiError> {
-    timeout(patience, memory.hold(bytes))
-        .await
-        .map_err(|_| ApiError::unavailable("too many large requests at once; try again"))
+async fn within(patience: Duration, hold: impl Future<Output = Hold>) -> Result<Hold, ApiError> {
+    timeout(patience, hold).await.map_err(|_| ApiError::unavailable("too many large requests at once; try again"))
 }
 
 /// The next bytes of `body`; `None` at its end.

@@ -1,12 +1,13 @@
 //! Reading a JSON body that nobody vouches for: its depth and its number of values are bounded before anything is
 //! built from it, and every fault names its place. A repeated key is not a fault; the last one counts.
 
+use bytes::Bytes;
 use schemas::error::{ErrorCode, Failure};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-/// Bytes that one small value costs when it is built, key included: what turns a limit on bytes into one on values.
-const VALUE_COST: usize = 128;
+/// Bytes that one small value costs when it is built, its key and the growth of what it stands in included.
+const VALUE_COST: usize = 256;
 /// However small bodies are configured, this many values may stand in one.
 const LEAST_VALUES: usize = 65_536;
 
@@ -26,11 +27,50 @@ impl Limits {
     }
 }
 
-/// The object in `body`.
-pub(crate) fn parse_object(body: &[u8], limits: Limits) -> Result<Map<String, Value>, Failure> {
-    match parse(body, limits)? {
-        Value::Object(object) => Ok(object),
-        other => Err(invalid(format!("expected a JSON object, found {}", kind(&other)))),
+/// A body that was looked through and found to be JSON of a bearable size.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    body: Bytes,
+    values: usize,
+}
+
+/// Looks `body` through without building anything of it.
+///
+/// # Errors
+/// `invalid_request` for what is no JSON, `payload_too_large` for too many values.
+pub(crate) fn check(body: Bytes, limits: Limits) -> Result<Checked, Failure> {
+    let text = str::from_utf8(&body)
+        .map_err(|error| invalid(format!("the body is not UTF-8: bad byte at offset {}", error.valid_up_to())))?;
+    if text.trim_ascii().is_empty() {
+        return Err(invalid("the body is empty: expected a JSON object"));
+    }
+    let Shape { depth, values } = measure(&body);
+    if depth > limits.depth {
+        return Err(invalid(format!("the body nests {depth} levels deep, {} are allowed", limits.depth)));
+    }
+    if values > limits.values {
+        let message = format!("the body holds {values} JSON values, {} are allowed", limits.values);
+        return Err(Failure::new(ErrorCode::PayloadTooLarge, message));
+    }
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| malformed(&error))?;
+    Ok(Checked { body, values })
+}
+
+impl Checked {
+    /// What it costs to build, in bytes of memory.
+    pub(crate) fn cost(&self) -> usize {
+        self.body.len().saturating_add(self.values.saturating_mul(VALUE_COST))
+    }
+
+    /// The object that the body is.
+    ///
+    /// # Errors
+    /// `invalid_request` when it is something else.
+    pub(crate) fn build(&self) -> Result<Map<String, Value>, Failure> {
+        match serde_json::from_slice(&self.body).map_err(|error| malformed(&error))? {
+            Value::Object(object) => Ok(object),
+            other => Err(invalid(format!("expected a JSON object, found {}", kind(&other)))),
+        }
     }
 }
 
@@ -44,24 +84,6 @@ pub(crate) const fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     }
-}
-
-fn parse(body: &[u8], limits: Limits) -> Result<Value, Failure> {
-    let text = std::str::from_utf8(body)
-        .map_err(|error| invalid(format!("the body is not UTF-8: bad byte at offset {}", error.valid_up_to())))?;
-    if text.trim_ascii().is_empty() {
-        return Err(invalid("the body is empty: expected a JSON object"));
-    }
-    let shape = measure(body);
-    if shape.depth > limits.depth {
-        return Err(invalid(format!("the body nests {} levels deep, {} are allowed", shape.depth, limits.depth)));
-    }
-    if shape.values > limits.values {
-        let message = format!("the body holds {} JSON values, {} are allowed", shape.values, limits.values);
-        return Err(Failure::new(ErrorCode::PayloadTooLarge, message));
-    }
-    // A dry run first: a large body that breaks off at its end never costs its size a second time.
-    serde_json::from_str::<IgnoredAny>(text).and_then(|_| serde_json::from_str(text)).map_err(|error| malformed(&error))
 }
 
 fn malformed(error: &serde_json::Error) -> Failure {
@@ -112,6 +134,10 @@ mod tests {
     use proptest::prelude::*;
 
     const LIMITS: Limits = Limits { depth: 8, values: 64 };
+
+    fn parse_object(body: &[u8], limits: Limits) -> Result<Map<String, Value>, Failure> {
+        check(Bytes::copy_from_slice(body), limits)?.build()
+    }
 
     fn message(body: &[u8]) -> String {
         parse_object(body, LIMITS).unwrap_err().message

@@ -1,5 +1,6 @@
 //! The memory that request bodies may take together. Small bodies have a share of their own, so that they never wait
-//! behind large ones.
+//! behind large ones. What is built of bodies has another, half as large again: whoever holds a part of one share waits
+//! only for the next, so that nobody waits in a circle.
 
 use std::sync::Arc;
 
@@ -10,11 +11,12 @@ const PIECE: usize = 1024;
 /// Bodies up to this many bytes are small.
 pub(crate) const SMALL: usize = 64 * 1024;
 
-/// A budget of bytes in two shares.
+/// A budget of bytes in three shares.
 #[derive(Debug)]
 pub(crate) struct BodyMemory {
     small: Share,
     large: Share,
+    built: Share,
 }
 
 #[derive(Debug)]
@@ -33,7 +35,7 @@ pub(crate) struct Hold {
 impl BodyMemory {
     /// A budget of `bytes`, an eighth of it for small bodies alone.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { small: Share::new(bytes / 8), large: Share::new(bytes - bytes / 8) }
+        Self { small: Share::new(bytes / 8), large: Share::new(bytes - bytes / 8), built: Share::new(bytes / 2) }
     }
 
     /// Waits until there is room for a body of `bytes`. One larger than the whole share waits for all of it.
@@ -42,9 +44,14 @@ impl BodyMemory {
         share.hold(bytes).await
     }
 
+    /// Waits until there is room for what is built of a body, `bytes` of it. Of a small one it never waits.
+    pub(crate) async fn hold_built(&self, bytes: usize) -> Hold {
+        if bytes <= SMALL { Hold::default() } else { self.built.hold(bytes).await }
+    }
+
     /// Bytes held now.
     pub(crate) fn used(&self) -> usize {
-        self.small.used() + self.large.used()
+        self.small.used() + self.large.used() + self.built.used()
     }
 }
 
@@ -78,6 +85,15 @@ mod tests {
         assert!(memory.hold(SMALL).now_or_never().is_some());
         drop(first);
         assert!(memory.hold(SMALL + 1).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_built_has_room_of_its_own() {
+        let memory = BodyMemory::new(8 << 20);
+        let _body = memory.hold(7 << 20).await;
+        let _built = memory.hold_built(7 << 20).now_or_never().unwrap();
+        assert!(memory.hold_built(SMALL + 1).now_or_never().is_none());
+        assert!(memory.hold_built(SMALL).now_or_never().is_some());
     }
 
     #[tokio::test]

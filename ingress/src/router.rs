@@ -4,13 +4,15 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use http::StatusCode;
+use prometheus::IntCounter;
 use schemas::error::ErrorCode;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 
 use crate::app::App;
 use crate::auth::{require_admin, require_key};
@@ -75,7 +77,6 @@ const fn route(
 /// The whole service. `ops` has health and metrics.
 pub(crate) fn router(app: &Arc<App>, ops: Router) -> Router {
     let service = ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, guarded(app, route)));
-    let panics = app.metrics.http.panics.clone();
     service
         .with_state(Arc::clone(app))
         .merge(ops.clone())
@@ -84,10 +85,7 @@ pub(crate) fn router(app: &Arc<App>, ops: Router) -> Router {
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .layer(from_fn(bounded_head))
         .layer(from_fn_with_state(Arc::clone(app), linger))
-        .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| {
-            panics.inc();
-            panicked(panic.as_ref())
-        }))
+        .layer(panic_layer(app.metrics.http.panics.clone()))
         .layer(from_fn_with_state(Arc::clone(app), observe))
 }
 
@@ -115,7 +113,54 @@ async fn bounded_head(request: Request, next: Next) -> Result<Response, ApiError
     Ok(next.run(request).await)
 }
 
-/// The panic hook has logged it. The process lives on.
-fn panicked(_panic: &(dyn Any + Send)) -> Response {
-    ApiError::new(ErrorCode::Internal, "an internal error; the trace_id finds it in the logs").into_response()
+/// Answers for a handler that panicked, which the panic hook has logged. The process lives on.
+fn panic_layer(panics: IntCounter) -> CatchPanicLayer<impl ResponseForPanic<ResponseBody = Body> + Send + Sync> {
+    CatchPanicLayer::custom(move |_: Box<dyn Any + Send>| {
+        panics.inc();
+        ApiError::new(ErrorCode::Internal, "an internal error; the trace_id finds it in the logs").into_response()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::error::{self, Surface};
+
+    async fn asked(router: Router, path: &str, header: &str) -> (StatusCode, serde_json::Value) {
+        let request = Request::get(path).header("x-long", header).body(Body::empty()).unwrap();
+        let response = error::render(router.oneshot(request).await.unwrap(), Surface::Native, "req_1");
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_an_internal_error() {
+        async fn broken() {
+            panic!("a secret of the inside");
+        }
+        let panics = IntCounter::new("panics", "panics").unwrap();
+        let router = Router::new().route("/", get(broken)).layer(panic_layer(panics.clone()));
+        let (status, body) = asked(router, "/", "").await;
+        assert_eq!((status.as_u16(), &body["code"], &body["trace_id"]), (500, &"internal".into(), &"req_1".into()));
+        assert!(!body.to_string().contains("secret"));
+        assert_eq!(panics.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn heads_are_bounded() {
+        let router = || Router::new().route("/{path}", get(|| async {})).layer(from_fn(bounded_head));
+        assert_eq!(asked(router(), "/x", &"h".repeat(40_000)).await.0, 431);
+        assert_eq!(asked(router(), &format!("/{}", "p".repeat(9000)), "").await.0, 414);
+    }
+
+    #[test]
+    fn every_path_below_v1_asks_for_a_key() {
+        for route in ROUTES.iter().filter(|route| route.path.starts_with("/v1/")) {
+            assert_ne!(route.access, Access::Open, "{}", route.path);
+        }
+    }
 }

@@ -98,3 +98,109 @@ impl Server {
         self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::SocketAddr;
+
+    use axum::routing::get;
+    use prometheus::Registry;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::metrics::IngressMetrics;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    struct Running {
+        address: SocketAddr,
+        metrics: HttpMetrics,
+        shutdown: CancellationToken,
+        server: JoinSet<()>,
+    }
+
+    /// A server whose only handler tells that it was reached and answers once it is let go.
+    async fn start(settings: &[(&str, &str)], reached: &Arc<Notify>, go: &Arc<Notify>) -> Running {
+        let settings: BTreeMap<String, String> =
+            settings.iter().map(|(name, value)| (format!("PORTBROKER_{name}"), (*value).to_owned())).collect();
+        let config = runtime::config::load(None, &settings).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let metrics = IngressMetrics::register(&Registry::new()).unwrap().http;
+        let shutdown = CancellationToken::new();
+        let (reached, go) = (Arc::clone(reached), Arc::clone(go));
+        let handler = move || async move {
+            reached.notify_one();
+            go.notified().await;
+            "whole"
+        };
+        let router = Router::new().route("/", get(handler));
+        let (counted, stop) = (metrics.clone(), shutdown.clone());
+        let mut server = JoinSet::new();
+        server.spawn(async move { serve(listener, router, &config, &counted, &stop).await });
+        Running { address, metrics, shutdown, server }
+    }
+
+    async fn answer(stream: &mut TcpStream) -> String {
+        let mut text = Vec::new();
+        while !text.ends_with(b"whole") && stream.read_buf(&mut text).await.unwrap() > 0 {}
+        String::from_utf8(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn open_requests_are_answered_before_the_server_ends() {
+        let (reached, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let mut running = start(&[], &reached, &go).await;
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        client.write_all(REQUEST).await.unwrap();
+        reached.notified().await;
+        running.shutdown.cancel();
+        go.notify_one();
+        assert!(answer(&mut client).await.starts_with("HTTP/1.1 200"));
+        running.server.join_next().await.unwrap().unwrap();
+        assert_eq!(running.metrics.connections.get(), 0);
+        assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_outlasts_the_grace_is_cut() {
+        let (reached, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let mut running = start(&[("SHUTDOWN__GRACE", "50ms")], &reached, &go).await;
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        client.write_all(REQUEST).await.unwrap();
+        reached.notified().await;
+        running.shutdown.cancel();
+        running.server.join_next().await.unwrap().unwrap();
+        assert_eq!(answer(&mut client).await, "");
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_limit_wait() {
+        let (reached, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let running = start(&[("INGRESS__MAX_CONNECTIONS", "1")], &reached, &go).await;
+        let mut first = TcpStream::connect(running.address).await.unwrap();
+        first.write_all(REQUEST).await.unwrap();
+        reached.notified().await;
+        let mut second = TcpStream::connect(running.address).await.unwrap();
+        second.write_all(REQUEST).await.unwrap();
+        go.notify_one();
+        assert!(answer(&mut first).await.ends_with("whole"));
+        assert_eq!(running.metrics.accepted_connections.get(), 1);
+        drop(first);
+        go.notify_one();
+        assert!(answer(&mut second).await.ends_with("whole"));
+        assert_eq!(running.metrics.accepted_connections.get(), 2);
+    }
+
+    #[tokio::test]
+    async fn half_a_head_is_not_waited_for() {
+        let nobody = Arc::new(Notify::new());
+        let running = start(&[("INGRESS__HEADER_TIMEOUT", "50ms")], &nobody, &nobody).await;
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
+        assert_eq!(answer(&mut client).await, "");
+        assert_eq!(running.metrics.failed_connections.get(), 1);
+    }
+}

@@ -7,6 +7,7 @@ use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
 use crate::chat::ChatRequest;
 use crate::id::JobId;
+use crate::state::Warning;
 use crate::timestamp::Timestamp;
 
 /// How urgent a job is. Lanes are weighted; none starves.
@@ -102,6 +103,9 @@ pub struct Job {
     pub context: ContextOptions,
     /// What the model is asked.
     pub request: Payload,
+    /// What of the client's request could not be taken over; goes into the result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 /// The request, or where it is when it is larger than a NATS message may be.

@@ -105,6 +105,7 @@ impl JobView {
     #[must_use]
     pub fn queued(job: &Job, delayed: bool) -> Self {
         let mut view = Self::of_head(job.id, &job.head, Status::Queued);
+        view.warnings.clone_from(&job.warnings);
         if delayed {
             view.reason = Some("delayed".to_owned());
             view.until = job.head.not_before;

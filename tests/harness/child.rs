@@ -13,7 +13,7 @@ use crate::wait;
 /// Lines kept of one process; the oldest go first.
 const KEPT_LINES: usize = 200_000;
 /// Lines shown when a test fails.
-const SHOWN_LINES: usize = 4000;
+const SHOWN_LINES: usize = 40;
 
 /// A running program.
 #[derive(Debug)]

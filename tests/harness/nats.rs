@@ -53,8 +53,7 @@ impl Nats {
 
     /// Starts it again, on the same port and data.
     pub async fn resurrect(&mut self) {
-        let program = paths::program("PORTBROKER_NATS_SERVER", "nats-server", &[]);
-        let mut command = Command::new(program);
+        let mut command = Command::new(paths::nats_server());
         command.arg("-c").arg(paths::repository().join("nats.conf"));
         command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"]).arg(self.store.path());
         self.process = Some(Child::start("nats-server", &mut command));

@@ -26,6 +26,12 @@ pub fn program(variable: &str, name: &str, more: &[PathBuf]) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} not found: run ./tests/run.sh, which installs it, or set {variable}"))
 }
 
+/// The nats-server: `PORTBROKER_NATS_SERVER`, else the one on PATH, else the one that `deploy/install/nats.sh` installed.
+#[must_use]
+pub fn nats_server() -> PathBuf {
+    program("PORTBROKER_NATS_SERVER", "nats-server", &[repository().join(".tools/nats/bin")])
+}
+
 /// The `portbroker` binary: `PORTBROKER_BIN`, else the one of the profile that this test was built with.
 ///
 /// # Panics

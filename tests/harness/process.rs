@@ -92,17 +92,22 @@ impl Process {
         self.child.kill9();
     }
 
-    /// Asks it to stop.
+    /// Asks it to stop. Asked twice, it ends at once and with another status.
     pub fn terminate(&self) {
         self.child.signal(Signal::TERM);
     }
 
     /// Asks it to stop and waits for a clean end.
+    pub async fn stop(&self, limit: Duration) {
+        self.terminate();
+        self.ends_well(limit).await;
+    }
+
+    /// Waits for a clean end.
     ///
     /// # Panics
     /// When it has not ended within `limit`, or not with exit code 0.
-    pub async fn stop(&self, limit: Duration) {
-        self.terminate();
+    pub async fn ends_well(&self, limit: Duration) {
         let status = self.child.end(limit).await;
         assert_eq!(status.code(), Some(0), "a stopped role exits with 0, not {status}");
     }

@@ -1,8 +1,9 @@
 //! A worker dies with its jobs running: another finishes each, and the ledger says what nobody can know.
 
-use harness::api::{outcomes, output_text, prompt};
+use harness::api::{JOB_LIMIT, outcomes, output_text, prompt};
 use harness::cluster::Cluster;
 use harness::provider::{Act, Ending, Provider};
+use harness::wait::{check, until};
 use serde_json::json;
 
 const JOBS: usize = 20;
@@ -64,6 +65,9 @@ async fn a_job_that_kills_its_workers_is_laid_aside() {
     assert_eq!(job["status"], "failed", "{job}");
     assert_eq!(outcomes(&job), ["ambiguous", "ambiguous"], "{job}");
     assert_eq!(provider.calls().len(), 2);
-    let status = api.get("/health/queue/status").await.expect(200).body;
-    assert_eq!(status["total"]["dead_letters"], 1, "{status}");
+    until("a dead letter", JOB_LIMIT, async || {
+        let status = api.get("/health/queue/status").await.expect(200).body;
+        check(status["total"]["dead_letters"] == 1, &status)
+    })
+    .await;
 }

@@ -38,7 +38,8 @@ async fn a_provider_that_always_breaks_off_fails_the_job() {
     let provider = Provider::start("fake").await;
     provider.script("fake", [Act::Die(3)]);
     let plan = Cluster::plan().provider(&provider).set("RETRY__INITIAL", "50ms").set("RETRY__MAX_ATTEMPTS", "2");
-    let cluster = plan.start().await;
+    // An open breaker would park the later jobs instead.
+    let cluster = plan.set("BREAKER__FAILURES", "1000").start().await;
     let api = cluster.api();
     for streamed in [false, true] {
         let mut body = prompt("fake", TEXT);

@@ -54,7 +54,8 @@ async fn the_queue_is_counted_by_lane() {
     }
     let drained = status_where(&api, "empty queue", |status| {
         let total = &status["total"];
-        total["pending"] == 0 && total["running"] == 0 && status["completions_per_second"].as_f64() > Some(0.0)
+        let idle = total["pending"] == 0 && total["running"] == 0 && status["slots_used"] == 0;
+        idle && status["completions_per_second"].as_f64() > Some(0.0)
     })
     .await;
     assert_eq!(drained["status"], "healthy", "{drained}");

@@ -30,7 +30,7 @@ async fn a_worker_finishes_its_jobs_before_it_leaves() {
     .await;
     let waiting = api.submit(&prompt("fake", "for the next worker")).await;
     provider.release();
-    worker.stop(LIMIT).await;
+    worker.ends_well(LIMIT).await;
     for id in &ids {
         let job = api.ended(id).await;
         assert_eq!((job["status"].as_str(), outcomes(&job)), (Some("completed"), vec!["ok"]), "{job}");

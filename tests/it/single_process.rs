@@ -12,7 +12,7 @@ use harness::wait::{check, until};
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn settings(folder: &std::path::Path) -> BTreeMap<String, String> {
-    let server = paths::program("PORTBROKER_NATS_SERVER", "nats-server", &[]);
+    let server = paths::nats_server();
     [
         ("PORTBROKER_DATA_DIR", folder.to_string_lossy().into_owned()),
         ("PORTBROKER_NATS__SERVER_PROGRAM", server.to_string_lossy().into_owned()),

@@ -68,7 +68,7 @@ impl<'a> Rounds<'a> {
         calling: &'a AtomicBool,
     ) -> Result<Ending, Gone> {
         let open = first_plan(&route);
-        let (last, notes) = (None, Notes::default());
+        let (last, notes) = (None, Notes { context: None, warnings: lease.job.warnings.clone() });
         match fit::load(worker, &lease.job).await {
             Ok(request) => Self { worker, lease, calling, request, open, last, notes }.ask_all(route).await,
             Err(failure) => Ok(Ending::failed(failure, open.map(|_| aborted()), notes)),
@@ -130,6 +130,7 @@ impl<'a> Rounds<'a> {
             Ok(fitted) => fitted,
             Err(failure) => return Ok(Asked::Unfit(failure)),
         };
+        let warnings = self.lease.job.warnings.iter().cloned().chain(warnings).collect();
         self.notes = Notes { context: Some(report), warnings };
         let plan = plan(&candidate);
         // A busy provider is waited for only when nobody else is left to ask.

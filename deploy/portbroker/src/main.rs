@@ -13,6 +13,10 @@ use anyhow::Result;
 use clap::Parser;
 use cli::{Cli, Command};
 
+/// Gives freed memory back at once: large bodies come and go, and the system's own allocator keeps them in its arenas.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // Every TLS client in the process uses this provider; a second one would make them panic.

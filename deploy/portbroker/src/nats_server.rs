@@ -14,9 +14,9 @@ use serde::Deserialize;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use crate::roles::STOP_GRACE;
-
 const EMBEDDED: &str = include_str!("../../../nats.conf");
+/// How long a stopping nats-server may take.
+const STOP_GRACE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 
 /// A running nats-server of ours.

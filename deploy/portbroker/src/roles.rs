@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use broker::Broker;
@@ -176,6 +175,3 @@ fn instance(config: &Config, role: Role) -> String {
 fn redacted(url: &str) -> String {
     url.split(',').map(|one| one.rsplit('@').next().unwrap_or(one)).collect::<Vec<_>>().join(",")
 }
-
-/// How long a stopping nats-server may take.
-pub(crate) const STOP_GRACE: Duration = Duration::from_secs(10);

@@ -9,7 +9,6 @@ use axum::{Extension, Json};
 use broker::Cancelled;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use runtime::clock;
-use schemas::error::Failure;
 use schemas::id::JobId;
 use schemas::view::JobView;
 use tokio::time::{Instant, timeout};
@@ -22,7 +21,7 @@ use crate::error::ApiError;
 use crate::lookup::{self, Found};
 use crate::prefer;
 use crate::request_id::RequestId;
-use crate::submit::{self, Identity, Origin, Submission, identity, native};
+use crate::submit::{self, Identity, Origin, identity, native};
 
 const ROUTE: &str = "/v1/jobs";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -39,17 +38,15 @@ pub(crate) async fn create(
     let identity = Identity::of(&caller.tenant, &headers, clock::now(), clock::random_bits())?;
     let JsonBody { bytes, object, hold } = body;
     let body_bytes = bytes.len();
-    let (body_hash, submission) =
-        offload(body_bytes, move || (identity::body_hash(ROUTE, &bytes), native::decode(object))).await?;
-    let submission: Result<Submission, Failure> = submission;
-    let mut submission = submission?;
-    let warnings = std::mem::take(&mut submission.warnings);
+    let work = move || (identity::body_hash(ROUTE, &bytes), native::decode(object));
+    let (body_hash, submission) = offload(body_bytes, work).await?;
+    let submission = submission?;
     let origin = Origin { caller: &caller, request_id: &request_id, identity, body_hash, body_bytes };
     let submitted = submit::submit(&app, origin, submission).await?;
     drop(hold);
     let head = &submitted.job.head;
     let delayed = head.not_before.is_some_and(|moment| moment > head.created_at);
-    let view = JobView { warnings, ..JobView::queued(&submitted.job, delayed) };
+    let view = JobView::queued(&submitted.job, delayed);
     let location = HeaderValue::from_str(&format!("{ROUTE}/{}", identity.id.job())).ok();
     let replayed = submitted.replayed.then_some(HeaderValue::from_static("true"));
     let mut answer = (StatusCode::ACCEPTED, Json(view)).into_response();

@@ -81,7 +81,13 @@ mod tests {
         let head = json!({"tenant": "t", "model": "m", "created_at": 0, "body_hash": ""});
         let head = serde_json::from_value(head).unwrap();
         let id = JobId::new(Timestamp::from_millis(0), 1);
-        let job = Job { id, head, context: ContextOptions::default(), request: Payload::Inline(Box::default()) };
+        let job = Job {
+            id,
+            head,
+            context: ContextOptions::default(),
+            request: Payload::Inline(Box::default()),
+            warnings: Vec::new(),
+        };
         assert_eq!(fields(&serde_json::to_value(JobView::queued(&job, false)).unwrap()), required("Job"));
     }
 

@@ -149,7 +149,13 @@ mod tests {
         let head = json!({"tenant": "t", "model": "m", "created_at": 0, "body_hash": ""});
         let head: JobHead = serde_json::from_value(head).unwrap();
         let id = JobId::new(Timestamp::from_millis(0), 1);
-        let job = Job { id, head, context: ContextOptions::default(), request: Payload::Inline(Box::default()) };
+        let job = Job {
+            id,
+            head,
+            context: ContextOptions::default(),
+            request: Payload::Inline(Box::default()),
+            warnings: Vec::new(),
+        };
         let usage = status.is_terminal().then(Usage::default);
         Input::View(Box::new(JobView { status, usage, ..JobView::queued(&job, false) }))
     }

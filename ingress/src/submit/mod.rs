@@ -142,7 +142,7 @@ async fn assemble(app: &App, origin: Origin<'_>, submission: Submission, now: Ti
     };
     let object = object_name(origin.identity.id, &head.body_hash);
     let request = payload(app, object, origin.body_bytes, submission.request).await?;
-    Ok(Job { id: origin.identity.id, head, context: submission.context, request })
+    Ok(Job { id: origin.identity.id, head, context: submission.context, request, warnings: submission.warnings })
 }
 
 /// An object is named after id and body, so that a repeat overwrites it with the same bytes and a conflicting submit

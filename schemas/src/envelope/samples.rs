@@ -116,6 +116,7 @@ pub(crate) fn job() -> Job {
         head: head(),
         context: ContextOptions { strategy: Some(ContextStrategy::Auto), budget: Some(8000) },
         request: Payload::Inline(Box::new(request)),
+        warnings: Vec::new(),
     }
 }
 

@@ -39,7 +39,7 @@ fn the_defaults_are_valid_and_have_every_field_once() {
     assert_eq!(config.ingress.listen, "127.0.0.1:8080");
     assert_eq!(config.streams.jobs_max_bytes, 4 << 30);
     assert_eq!(config.ingress.max_body_bytes, 32 << 20);
-    assert_eq!(config.ingress.body_memory_bytes, 40 << 20);
+    assert_eq!(config.ingress.body_memory_bytes, 32 << 20);
     assert_eq!(config.disk.min_free_bytes, 1 << 30);
     assert_eq!(config.streams.retention, Duration::from_secs(7 * 86_400));
 }
