@@ -59,9 +59,9 @@ pub async fn run(
     let mut services = JoinSet::new();
     let worker = worker::build(&config, &broker, &metrics, &mut services, &shutdown).await?;
     let slots = Arc::new(Semaphore::new(config.worker.slots as usize));
-    let mut intake = broker.intake(Arc::clone(&slots)).await?;
+    let mut intake = broker.intake(slots).await?;
     broker.keep_clean();
-    services.spawn(stats::publish(Arc::clone(&worker), Arc::clone(&slots)));
+    services.spawn(stats::publish(Arc::clone(&worker)));
     tracing::info!(worker.slots = config.worker.slots, worker.name = broker.instance(), "worker started");
     let mut jobs = JoinSet::new();
     take_in(&worker, &mut intake, &mut jobs, &shutdown).await;

@@ -175,6 +175,7 @@ struct Running<'a>(&'a Worker);
 impl<'a> Running<'a> {
     fn enter(worker: &'a Worker) -> Self {
         worker.chat.concurrent_sessions.inc();
+        worker.totals.began();
         Self(worker)
     }
 }
@@ -182,5 +183,6 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.chat.concurrent_sessions.dec();
+        self.0.totals.stopped();
     }
 }

@@ -1,11 +1,10 @@
 //! What this worker says of itself every few seconds: slots, ends and their times.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use schemas::stats::ProcessStats;
-use tokio::sync::Semaphore;
 
 use crate::worker::Worker;
 
@@ -19,6 +18,7 @@ pub(crate) struct Totals {
     succeeded: AtomicU64,
     failed: AtomicU64,
     durations: Mutex<Vec<u32>>,
+    running: AtomicU32,
     count_hits: AtomicU64,
     count_misses: AtomicU64,
 }
@@ -34,6 +34,16 @@ impl Totals {
         }
     }
 
+    /// A job began to run.
+    pub(crate) fn began(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A job runs no longer.
+    pub(crate) fn stopped(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
     fn take(&self) -> (u64, u64, Vec<u32>) {
         let durations = std::mem::take(&mut *self.durations.lock().unwrap_or_else(PoisonError::into_inner));
         (self.succeeded.swap(0, Ordering::Relaxed), self.failed.swap(0, Ordering::Relaxed), durations)
@@ -41,17 +51,16 @@ impl Totals {
 }
 
 /// Reports until it is dropped. The first report is at once, so that a new worker is seen.
-pub(crate) async fn publish(worker: Arc<Worker>, slots: Arc<Semaphore>) {
+pub(crate) async fn publish(worker: Arc<Worker>) {
     loop {
-        let free = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
-        send(&worker, worker.config.worker.slots.saturating_sub(free), false).await;
+        send(&worker, false).await;
         tokio::time::sleep(EVERY).await;
     }
 }
 
 /// The last report: this worker takes no more work.
 pub(crate) async fn leave(worker: &Worker) {
-    send(worker, 0, true).await;
+    send(worker, true).await;
 }
 
 /// Tells the metrics what the cache of token counts did since the last report.
@@ -63,8 +72,9 @@ fn observe_counts(worker: &Worker) {
     }
 }
 
-async fn send(worker: &Worker, slots_used: u32, leaving: bool) {
+async fn send(worker: &Worker, leaving: bool) {
     observe_counts(worker);
+    let slots_used = worker.totals.running.load(Ordering::Relaxed);
     let (succeeded, failed, durations_ms) = worker.totals.take();
     worker.metrics.slots.set(worker.config.worker.slots.into());
     worker.metrics.slots_used.set(slots_used.into());

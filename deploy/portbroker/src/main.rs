@@ -13,9 +13,10 @@ use anyhow::Result;
 use clap::Parser;
 use cli::{Cli, Command};
 
-/// Gives freed memory back at once: large bodies come and go, and the system's own allocator keeps them in its arenas.
+/// Gives freed memory back at once, as `.cargo/config.toml` builds it: large bodies come and go, and the system's own
+/// allocator keeps them in its arenas.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
