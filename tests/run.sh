@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds, and runs every test. Arguments replace `--workspace` in `cargo test`, for example
 #   ./tests/run.sh -p tests kill_worker        PORTBROKER_TEST_LONG=1 ./tests/run.sh -p tests malformed
+# With --coverage first, the lines covered are reported at the end, those of the started processes included
+# (cargo install --locked cargo-llvm-cov).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -45,8 +47,21 @@ command -v redis-server >/dev/null || debian redis-server
 has_postgres || debian postgresql
 python_environment
 
+coverage=false
+if [[ ${1:-} == --coverage ]]; then
+  coverage=true
+  shift
+  export CARGO_TARGET_DIR=$PWD/target/coverage
+  # shellcheck disable=SC1090
+  source <(cargo llvm-cov show-env --sh)
+  cargo llvm-cov clean --workspace
+fi
+
 # Each test of tests/it starts several processes: more at once would only wait for each other.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 cargo build --locked --workspace --bins
 [[ $# -gt 0 ]] || set -- --workspace
 cargo test --locked "$@"
+if [[ $coverage == true ]]; then
+  cargo llvm-cov report --summary-only --ignore-filename-regex 'tests/|/tests\.rs$|/registry/'
+fi

@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(native.status(), StatusCode::BAD_REQUEST);
         assert_eq!(
             body(native).await,
-            json!({"code": "invalid_request", "message": "expected a string", "category": "client",
+            json!({"code": "invalid_request", "message": "model: expected a string", "category": "client",
                    "retriable": false, "trace_id": "req_1", "param": "model"})
         );
         let openai = render(refusal().into_response(), Surface::of("/v1/chat/completions"), "req_1");

@@ -157,9 +157,10 @@ impl Failure {
         Self { code, message: message.into(), param: None }
     }
 
-    /// An `invalid_request` at the field `param`.
-    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: ErrorCode::InvalidRequest, message: message.into(), param: Some(param.into()) }
+    /// An `invalid_request` at the field `param`, which the message names too: people read it alone.
+    pub fn invalid(param: impl Into<String>, fault: impl std::fmt::Display) -> Self {
+        let param = param.into();
+        Self { code: ErrorCode::InvalidRequest, message: format!("{param}: {fault}"), param: Some(param) }
     }
 }
 
@@ -225,7 +226,7 @@ mod tests {
     fn the_native_body() {
         let body = serde_json::to_value(ErrorBody::new(&Failure::invalid("n", "too many"), "trace-1")).unwrap();
         let expected = serde_json::json!({
-            "code": "invalid_request", "message": "too many", "category": "client", "retriable": false,
+            "code": "invalid_request", "message": "n: too many", "category": "client", "retriable": false,
             "trace_id": "trace-1", "param": "n",
         });
         assert_eq!(body, expected);

@@ -180,6 +180,7 @@ async fn broken_requests_are_refused_and_cost_no_memory() {
     sending.join_all().await;
 
     let grown = cluster.ingress.peak_memory().saturating_sub(idle);
+    println!("peak memory grew by {} MiB above {} MiB idle", grown >> 20, idle >> 20);
     assert!(grown <= MOST_MEMORY, "peak memory grew by {} MiB", grown >> 20);
     assert_eq!(api.run(&prompt("echo", "still here")).await["status"], "completed");
     let panics: Vec<_> = cluster.ingress.child().lines().into_iter().filter(|line| line.contains("panic")).collect();

@@ -135,7 +135,7 @@ mod tests {
         assert!(metadata(&Value::Object(many)).is_err());
         assert!(metadata(&json!({"x".repeat(65): "x"})).is_err());
         assert_eq!(metadata(&json!({"a": "x".repeat(513)})).unwrap_err().param.as_deref(), Some("metadata.a"));
-        assert_eq!(metadata(&json!({"a": 1})).unwrap_err().message, "expected a string, found a number");
+        assert_eq!(metadata(&json!({"a": 1})).unwrap_err().message, "metadata.a: expected a string, found a number");
         assert_eq!(metadata(&json!({"ä": "x".repeat(512)})).unwrap().len(), 1);
     }
 

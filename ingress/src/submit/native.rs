@@ -104,9 +104,9 @@ mod tests {
     fn an_unknown_field_is_named_with_what_was_meant() {
         let failure = decoded(with(json!({"dedline": 1}))).unwrap_err();
         assert_eq!(failure.param.as_deref(), Some("dedline"));
-        assert_eq!(failure.message, "unknown field: did you mean deadline?");
+        assert_eq!(failure.message, "dedline: unknown field: did you mean deadline?");
         let failure = decoded(with(json!({"frobnicate": 1}))).unwrap_err();
-        assert_eq!(failure.message, "unknown field");
+        assert_eq!(failure.message, "frobnicate: unknown field");
         let failure = decoded(with(json!({"x".repeat(10_000): 1}))).unwrap_err();
         assert_eq!(failure.param.unwrap().len(), 64);
     }

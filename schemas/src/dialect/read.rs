@@ -62,8 +62,7 @@ impl Mismatch {
         if self.path.is_empty() {
             return Failure::new(ErrorCode::InvalidRequest, format!("the body: {}", self.message));
         }
-        let message = format!("{}: {}", self.path, self.message);
-        Failure::invalid(self.path, message)
+        Failure::invalid(self.path, self.message)
     }
 
     /// The provider's fault.

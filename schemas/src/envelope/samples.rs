@@ -136,7 +136,7 @@ pub(crate) fn state() -> JobState {
         started_at: at(61),
         ended_at: Some(at(62)),
         outcome: Some(outcome),
-        error: Some(Failure::invalid("n", "why")),
+        error: Some(Failure { param: Some("n".to_owned()), ..Failure::new(ErrorCode::InvalidRequest, "why") }),
         usage: Some(usage),
     };
     let result = JobResult {

@@ -165,7 +165,7 @@ fn a_refusal_names_the_sizes() {
     assert_eq!((failure.code, failure.param.as_deref()), (ErrorCode::InvalidRequest, Some("messages")));
     assert_eq!(
         failure.message,
-        "the conversation needs 38 input tokens for its system prompts, tools and newest turn alone, and 30 are \
+        "messages: the conversation needs 38 input tokens for its system prompts, tools and newest turn alone, and 30 are \
          allowed: a window of 100 less 60 kept for the answer, and at most 30 asked for"
     );
 }
