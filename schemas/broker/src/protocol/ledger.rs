@@ -1,5 +1,7 @@
 //! The attempt ledger: every write copies the attempts of the record it replaces, and nothing in it is ever hidden.
 
+use schemas::chat::Usage;
+use schemas::error::Failure;
 use schemas::state::{Attempt, Nonce, Outcome};
 use schemas::timestamp::Timestamp;
 
@@ -12,6 +14,17 @@ pub struct Plan {
     pub model: String,
 }
 
+/// How a call went, for the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolution {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// Tokens it cost.
+    pub usage: Option<Usage>,
+}
+
 /// Whether nobody knows what became of this attempt.
 #[must_use]
 pub const fn is_unresolved(attempt: &Attempt) -> bool {
@@ -22,6 +35,20 @@ pub const fn is_unresolved(attempt: &Attempt) -> bool {
 #[must_use]
 pub fn unresolved(attempts: &[Attempt]) -> usize {
     attempts.iter().filter(|attempt| is_unresolved(attempt)).count()
+}
+
+/// `attempts` with the open one of `nonce` closed as `last` tells, where it tells.
+#[must_use]
+pub fn resolved(attempts: &[Attempt], nonce: &Nonce, last: Option<&Resolution>, now: Timestamp) -> Vec<Attempt> {
+    let mut attempts = attempts.to_vec();
+    let open = attempts.iter_mut().rev().find(|attempt| attempt.nonce == *nonce && attempt.outcome.is_none());
+    if let Some((attempt, resolution)) = open.zip(last) {
+        attempt.outcome = Some(resolution.outcome);
+        attempt.ended_at = Some(now);
+        attempt.error.clone_from(&resolution.error);
+        attempt.usage = resolution.usage;
+    }
+    attempts
 }
 
 /// Closes what is still open with `outcome`: its holder is gone, or the job has ended under it.
