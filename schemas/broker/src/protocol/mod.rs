@@ -16,6 +16,8 @@ pub mod submitting;
 pub mod sweeping;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;
