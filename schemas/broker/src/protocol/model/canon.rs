@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
-use schemas::state::{Carrier, JobState, Nonce};
+use schemas::state::{Carrier, JobState, Nonce, Phase};
 
 use super::super::cas::Cas;
 use super::super::holding::Held;
@@ -24,7 +24,8 @@ struct Canon {
 
 /// The number of a world. 128 bits: two of a few million worlds share one with a chance below 10^-24.
 pub(super) fn number(world: &World) -> u128 {
-    let mut canon = Canon { bytes: Vec::with_capacity(512), nonces: Vec::new(), now: world.now, seq: 0, stale_reads: false };
+    let mut canon =
+        Canon { bytes: Vec::with_capacity(512), nonces: Vec::new(), now: world.now, seq: 0, stale_reads: false };
     canon.world(world);
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();
@@ -46,7 +47,7 @@ impl Canon {
 
     /// A moment, seen from now. What is long past is all the same.
     fn time(&mut self, moment: i64) {
-        let distance = (moment - self.now).clamp(-9, 1000);
+        let distance = (moment - self.now).clamp(-7, 1000);
         self.bytes.extend(i16::try_from(distance).unwrap_or(0).to_le_bytes());
     }
 
@@ -105,7 +106,9 @@ impl Canon {
     fn record(&mut self, record: Option<&Record>) {
         let Some(record) = record else { return self.byte(255) };
         self.sequence(record.seq);
-        self.time(second(record.written_at));
+        if record.state.phase == Phase::Running {
+            self.time(second(record.written_at));
+        }
         self.state(&record.state);
     }
 

@@ -7,10 +7,11 @@ use schemas::state::{Nonce, Phase};
 use super::super::cancel::Cancel;
 use super::super::cancelling::{Cancelled, Cancelling};
 use super::super::submitting::{Submitted, Submitting};
-use super::super::sweeping::Sweeping;
+use super::super::sweeping::{Sweeping, rest_of_patience};
+use super::job::JobWorld;
 use super::task::{Outcome, Run, Task};
 use super::world::{Actor, World};
-use super::{POLICY, Scenario, second};
+use super::{POLICY, Scenario, at, second};
 
 #[derive(Clone, Default)]
 pub(super) struct Clients {
@@ -20,6 +21,7 @@ pub(super) struct Clients {
     /// Cancels, sweeps and submits that may still begin.
     pub(super) cancels: u8,
     pub(super) submits: u8,
+    pub(super) sweeps: bool,
     /// The job was accepted before the cancel began.
     pub(super) cancel_knew: bool,
     /// The waiter has seen the end, or there is none.
@@ -30,7 +32,7 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new(s: &Scenario) -> Self {
         let submits = if s.submitter { 2 } else { 0 };
-        Self { cancels: u8::from(s.cancel), submits, seen: !s.waiter, ..Self::default() }
+        Self { cancels: u8::from(s.cancel), submits, sweeps: s.sweeper, seen: !s.waiter, ..Self::default() }
     }
 }
 
@@ -55,6 +57,13 @@ impl World {
         let Some(record) = self.jobs[0].record.clone() else { return };
         let task = Task::new(Sweeping::start(record), Run::Sweep, self.now);
         self.begin(s, Actor::Sweep, task);
+    }
+
+    /// How long the sweeper still leaves a job alone.
+    pub(super) fn rest(&self, job: &JobWorld) -> Option<i64> {
+        let record = job.record.as_ref()?;
+        let rest = rest_of_patience(record, &POLICY, super::seconds(super::PATIENCE), at(self.now))?;
+        i64::try_from(rest.as_secs()).ok()
     }
 
     /// The waiter reads, and is done if the job has ended.
@@ -96,6 +105,7 @@ impl World {
             let job = Rc::make_mut(job);
             if job.has_ended() {
                 (job.record, job.before, job.retired) = (None, None, true);
+                job.calls.clear();
             }
             job.published = false;
         }
@@ -115,6 +125,9 @@ impl World {
             if let Some(record) = job.record.as_ref().filter(|record| record.state.phase == Phase::Running) {
                 let free = second(record.written_at) + super::LEASE + super::MARGIN;
                 next = next.min(if free > self.now { free } else { i64::MAX });
+            }
+            if let Some(rest) = self.rest(job).filter(|rest| *rest > 0 && self.clients.sweeps) {
+                next = next.min(self.now + rest);
             }
         }
         match next {

@@ -25,7 +25,8 @@ const EPOCH: i64 = 1_000_000_000;
 const LEASE: i64 = 3;
 const MARGIN: i64 = 1;
 const SHORT_PARK: i64 = 2;
-const LONG_PARK: i64 = 6;
+const LONG_PARK: i64 = 3;
+const PATIENCE: i64 = 1;
 const RETENTION: i64 = 1000;
 
 const POLICY: Policy =

@@ -77,7 +77,8 @@ impl World {
             if *ready == Ready::Sent {
                 self.answers(s, w, held.record.state.attempts.len(), moves);
             }
-            if !free && !safe {
+            // A renewal has its time, however late it begins.
+            if !safe && worker.task.as_ref().is_some_and(|task| task.began < self.now) {
                 moves.push(Move::GiveUp(w));
             }
             if free && worker.heard {
@@ -105,13 +106,14 @@ impl World {
 
     fn client_moves(&self, s: &Scenario, moves: &mut Vec<Move>) {
         let clients = &self.clients;
-        let lost = self.jobs[0].record.is_some() && !self.jobs[0].has_ended();
+        let overdue = self.rest(&self.jobs[0]) == Some(0);
         moves.extend((clients.cancels > 0 && clients.cancel.is_none()).then_some(Move::Cancel));
         moves.extend((clients.submits > 0 && clients.submit.is_none()).then_some(Move::Submit));
-        moves.extend((s.sweeper && clients.sweep.is_none() && lost).then_some(Move::Sweep));
+        moves.extend((s.sweeper && clients.sweep.is_none() && overdue).then_some(Move::Sweep));
         let again = !s.mutated(Mutation::WaiterNeverReadsAgain);
         moves.extend((!clients.seen && (clients.hinted || again)).then_some(Move::Wait));
-        let idle = self.workers.iter().all(|worker| matches!(worker.stage, Stage::Idle));
+        let idle = self.workers.iter().all(|worker| matches!(worker.stage, Stage::Idle))
+            && [Actor::Cancel, Actor::Sweep, Actor::Submit].iter().all(|actor| self.task(*actor).is_none());
         moves.extend((self.faults.silences > 0 && idle).then_some(Move::Silence));
     }
 
