@@ -1,6 +1,7 @@
 //! Carrying out what the protocol's machines ask for. While NATS is away it keeps trying: whoever must give up earlier
 //! drops the future.
 
+use std::mem::discriminant;
 use std::ops::ControlFlow::{Break, Continue};
 
 use schemas::id::JobId;
@@ -55,7 +56,7 @@ impl Hands<'_> {
         &mut self,
         (mut machine, mut next): (M, Next<M::Outcome>),
     ) -> Result<M::Outcome, BrokerError> {
-        let mut wait = Backoff::default();
+        let (mut wait, mut published) = (Backoff::default(), false);
         loop {
             let action = match next {
                 Break(outcome) => return Ok(outcome),
@@ -67,8 +68,14 @@ impl Hands<'_> {
                     performed => break performed?,
                 }
             };
+            published |= matches!(action, Action::Publish);
             next = machine.step(event, self.broker.now());
-            if matches!(&next, Continue(asked) if std::mem::discriminant(asked) == std::mem::discriminant(&action)) {
+            let again = match &next {
+                Continue(Action::Publish) => published,
+                Continue(asked) => discriminant(asked) == discriminant(&action),
+                Break(_) => false,
+            };
+            if again {
                 wait.pause().await;
             }
         }

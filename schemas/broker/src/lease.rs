@@ -109,7 +109,7 @@ impl Lease {
         let sent = self.origin.elapsed();
         let mut hands = self.hands(name, InHand::Kept(&self.ticket));
         let run = hands.run(start(&held));
-        let limit = held.safe_until.max(sent + self.broker.0.config.nats.request_timeout);
+        let limit = limit(&held, sent, &self.broker);
         match tokio::time::timeout_at(self.origin + limit, run).await {
             Ok(Ok(Ok(record))) => *held = Held::stored(record, sent, &self.broker.0.policy),
             Ok(Ok(Err(Gone::Finished))) => return Err(Gone::Finished),
@@ -162,16 +162,21 @@ impl Lease {
     /// # Errors
     /// [`BrokerError`] when the copy for DELAYED cannot be stored.
     pub async fn park(self, until: Timestamp, reason: &str, last: Option<&Resolution>) -> Result<(), BrokerError> {
-        let Self { broker, job, nonce, ticket, held, .. } = self;
+        let Self { broker, job, nonce, ticket, held, origin, .. } = self;
         let (held, now) = (held.into_inner(), broker.now());
+        let limit = limit(&held, origin.elapsed(), &broker);
         broker.0.metrics.parks.with_label_values(&[reason]).inc();
         let parking = Parking::start(&held, (until, reason), last, broker.0.config.worker.short_park, now);
         let (on, message) = (On::Job(&job, &nonce), InHand::Given(Some(Box::new(ticket))));
         let mut hands = Hands { broker: &broker, id: job.id, name: "park", on, message };
-        if hands.run(parking).await? == Err(Gone::Lost) {
-            broker.0.metrics.leases_lost.inc();
+        match tokio::time::timeout_at(origin + limit, hands.run(parking)).await {
+            Ok(Ok(Ok(()) | Err(Gone::Finished))) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(Err(Gone::Lost))) | Err(_) => {
+                broker.0.metrics.leases_lost.inc();
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// Gives the job back at once, its call never sent.
@@ -183,4 +188,9 @@ impl Lease {
         let now = self.broker.now();
         self.park(now, "worker_stopping", Some(&aborted)).await
     }
+}
+
+/// Until when a write over my own record is tried, on my own clock: to the end of the lease, and once at least.
+fn limit(held: &Held, sent: Duration, broker: &Broker) -> Duration {
+    held.safe_until.max(sent + broker.0.config.nats.request_timeout)
 }

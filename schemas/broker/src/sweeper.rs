@@ -26,7 +26,7 @@ const AT_ONCE: usize = 1000;
 
 impl Broker {
     /// Looks for lost and for ended work until the broker is closed. Any number of processes may do so: they share it.
-    pub fn keep_swept(&self) {
+    pub(crate) fn keep_swept(&self) {
         let broker = self.clone();
         self.spawn(async move {
             let mut cursors = [0; 3];

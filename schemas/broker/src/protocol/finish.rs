@@ -39,7 +39,7 @@ impl Finish {
             phase: self.phase,
             nonce: self.mine.nonce.clone(),
             holder: self.mine.holder.clone(),
-            attempts: ledger::merged(&theirs.attempts, &self.mine.attempts, now),
+            attempts: ledger::merged(&theirs.attempts, &self.mine.attempts, &self.mine.nonce, now),
             carrier: theirs.carrier.clone(),
             until: None,
             reason: None,

@@ -80,14 +80,22 @@ pub fn opened(mut attempts: Vec<Attempt>, nonce: &Nonce, plan: &Plan, now: Times
 }
 
 /// The ledger of `theirs` with what `mine` knows better: my own attempts as I saw them end, whatever else they have kept.
+/// One of `nonce`, mine, that I do not know was recorded by a write whose answer I did not wait for: it was never sent.
 /// What then is still open belongs to somebody who will never tell: it is ambiguous.
 #[must_use]
-pub fn merged(theirs: &[Attempt], mine: &[Attempt], now: Timestamp) -> Vec<Attempt> {
+pub fn merged(theirs: &[Attempt], mine: &[Attempt], nonce: &Nonce, now: Timestamp) -> Vec<Attempt> {
     let same = |a: &Attempt, b: &Attempt| a.nonce == b.nonce && a.number == b.number;
-    let mut ledger: Vec<_> = theirs
-        .iter()
-        .map(|attempt| mine.iter().find(|known| same(known, attempt)).unwrap_or(attempt).clone())
-        .collect();
+    let aborted = |attempt: &Attempt| Attempt {
+        outcome: attempt.outcome.or(Some(Outcome::Aborted)),
+        ended_at: attempt.ended_at.or(Some(now)),
+        ..attempt.clone()
+    };
+    let known = |attempt: &Attempt| match mine.iter().find(|known| same(known, attempt)) {
+        Some(known) => known.clone(),
+        None if attempt.nonce == *nonce => aborted(attempt),
+        None => attempt.clone(),
+    };
+    let mut ledger: Vec<_> = theirs.iter().map(known).collect();
     let missing = mine.iter().filter(|known| !theirs.iter().any(|attempt| same(known, attempt)));
     ledger.extend(missing.cloned());
     closed(&ledger, Outcome::Ambiguous, now)

@@ -210,6 +210,18 @@ fn a_result_is_written_over_whoever_holds_the_job_by_now() {
     assert_eq!(finish.decide(Some(&ended), NOW), Decision::Settled(AlreadyEnded(ended.clone())));
 }
 
+/// Found by the search: the answer to an attempt's write is lost, and the deadline passes before it is asked for again.
+#[test]
+fn an_attempt_recorded_unheard_was_never_sent() {
+    let mine = (*record(Phase::Running, Duration::ZERO).state).clone();
+    let mut theirs = record(Phase::Running, Duration::ZERO);
+    theirs.state.attempts = ledger::opened(theirs.state.attempts.clone(), &nonce(1), &plan(), NOW);
+    let mine = ledger::closed(&mine.attempts, Outcome::Failed, NOW);
+    let ledger = ledger::merged(&theirs.state.attempts, &mine, &nonce(1), NOW);
+    let outcomes: Vec<_> = ledger.iter().map(|attempt| attempt.outcome).collect();
+    assert_eq!(outcomes, [Some(Outcome::Failed), Some(Outcome::Aborted)]);
+}
+
 #[test]
 fn poison_is_buried_only_as_it_was_judged() {
     let judged = record(Phase::Running, LEASE * 2);

@@ -9,10 +9,11 @@ use super::super::holding::Held;
 use super::super::machine::{Action, Hint, Place};
 use super::super::{Record, cancelling, claiming, finishing, holding, sweeping};
 use super::job::{JobWorld, Kind};
+use super::mutation::Mutation;
 use super::task::{Run, Task};
 use super::worker::{Stage, Worker};
 use super::world::World;
-use super::{RETENTION, second};
+use super::{LEASE, MARGIN, RETENTION, Scenario, second};
 
 struct Canon {
     bytes: Vec<u8>,
@@ -20,12 +21,22 @@ struct Canon {
     now: i64,
     seq: u64,
     stale_reads: bool,
+    /// Workers differ in nothing but their numbers.
+    alike: bool,
 }
 
 /// The number of a world. 128 bits: two of a few million worlds share one with a chance below 10^-24.
-pub(super) fn number(world: &World) -> u128 {
-    let mut canon =
-        Canon { bytes: Vec::with_capacity(512), nonces: Vec::new(), now: world.now, seq: 0, stale_reads: false };
+pub(super) fn number(s: &Scenario, world: &World) -> u128 {
+    let mut canon = Canon {
+        bytes: Vec::with_capacity(512),
+        nonces: Vec::new(),
+        now: world.now,
+        seq: 0,
+        stale_reads: false,
+        alike: false,
+    };
+    let named = s.mutated(Mutation::HolderKnownByName);
+    canon.alike = !named && s.clocks.iter().all(|clock| *clock == s.clocks[0]);
     canon.world(world);
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();
@@ -47,7 +58,7 @@ impl Canon {
 
     /// A moment, seen from now. What is long past is all the same.
     fn time(&mut self, moment: i64) {
-        let distance = (moment - self.now).clamp(-7, 1000);
+        let distance = (moment - self.now).clamp(-6, 1000);
         self.bytes.extend(i16::try_from(distance).unwrap_or(0).to_le_bytes());
     }
 
@@ -88,7 +99,9 @@ impl Canon {
     fn state(&mut self, state: &JobState) {
         self.byte(state.phase as u8);
         self.nonce(&state.nonce);
-        self.bytes.extend(state.holder.bytes());
+        if !self.alike {
+            self.bytes.extend(state.holder.bytes());
+        }
         self.carrier(&state.carrier);
         self.count(state.attempts.len());
         for attempt in &state.attempts {
@@ -121,7 +134,11 @@ impl Canon {
         for job in &world.jobs {
             self.job(job);
         }
-        for worker in &world.workers {
+        let mut workers: Vec<_> = world.workers.iter().collect();
+        if self.alike {
+            workers.sort_by_key(|worker| matches!(worker.stage, Stage::Idle));
+        }
+        for worker in workers {
             let job = &world.jobs[worker.job];
             self.seq = job.seq();
             self.worker(worker, job);
@@ -211,7 +228,7 @@ impl Canon {
     fn task(&mut self, task: Option<&Task>) {
         let Some(task) = task else { return self.byte(255) };
         if matches!(task.run, Run::Claim(_) | Run::Update(_)) {
-            self.time(task.began);
+            self.due(task.began + LEASE - MARGIN);
         }
         self.action(&task.pending);
         match &task.run {

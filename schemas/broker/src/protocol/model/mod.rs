@@ -87,6 +87,8 @@ struct Scenario {
     sweeper: bool,
     submitter: bool,
     release: bool,
+    /// A holder may find the deadline passed, whatever it is doing.
+    deadline: bool,
     mutation: Option<Mutation>,
 }
 
@@ -117,6 +119,7 @@ impl Scenario {
             sweeper: false,
             submitter: false,
             release: false,
+            deadline: false,
             mutation: None,
         }
     }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::machine::Action;
+use super::super::sweeping::is_deletable;
 use super::job::Kind;
 use super::mutation::Mutation;
 use super::task::Run;
@@ -74,6 +75,12 @@ impl World {
             if *ready == Ready::Recorded && free && s.release {
                 moves.push(Move::Release(w));
             }
+            if s.deadline {
+                moves.push(Move::Answer(w, Then::Expire, false));
+                if self.faults.late > 0 && self.is_writing(w) {
+                    moves.push(Move::Answer(w, Then::Expire, true));
+                }
+            }
             if *ready == Ready::Sent {
                 self.answers(s, w, held.record.state.attempts.len(), moves);
             }
@@ -89,6 +96,7 @@ impl World {
 
     fn answers(&self, s: &Scenario, w: usize, attempts: usize, moves: &mut Vec<Move>) {
         let mut then = vec![Then::Finish];
+        then.extend((s.attempts > 0).then_some(Then::Bury));
         then.extend((attempts <= s.attempts).then_some(Then::Again));
         then.extend((self.short_parks > 0).then_some(Then::ParkShort));
         then.extend((self.long_parks > 0).then_some(Then::ParkLong));
@@ -133,7 +141,8 @@ impl World {
                 moves.push(Move::Redeliver { job, message });
             }
             let undone = s.mutated(Mutation::PurgeOfUndoneWork) && stored.ready.is_some_and(|ready| ready > self.now);
-            moves.extend((stored.ready.is_none() || undone).then_some(Move::Purge { job, message }));
+            let ended = is_deletable(state.record.as_ref());
+            moves.extend((stored.ready.is_none() || ended || undone).then_some(Move::Purge { job, message }));
             if self.faults.lost_messages > 0 && state.record.is_some() && !state.has_ended() {
                 moves.push(Move::Delete { job, message });
             }
@@ -250,6 +259,7 @@ impl World {
             Move::Perform(actor, how) => self.words_of(actor, how),
             Move::Renew(w) => format!("worker {w} begins to renew its lease"),
             Move::Call(w) => format!("worker {w} calls the provider"),
+            Move::Answer(w, Then::Expire, _) => format!("worker {w} finds the deadline passed"),
             Move::Answer(w, then, _) => format!("worker {w}'s call ends; next: {then:?}"),
             Move::Release(w) => format!("worker {w} stops and gives its job back uncalled"),
             Move::GiveUp(w) => format!("worker {w} gives its lapsed lease up"),
@@ -260,7 +270,7 @@ impl World {
             Move::Fire { job, .. } => format!("the schedule of job {job} fires"),
             Move::Land { job, .. } => format!("a late write to job {job} arrives"),
             Move::Redeliver { job, .. } => format!("the broker forgets that a message of job {job} must wait"),
-            Move::Purge { job, .. } => format!("an acknowledged message of job {job} is purged"),
+            Move::Purge { job, .. } => format!("a message of job {job} that is done with is deleted"),
             Move::Delete { job, .. } => format!("an operator deletes a message of job {job}"),
             Move::Cancel => "a client begins to cancel job 0".to_owned(),
             Move::Submit => "a client submits job 0 with its key".to_owned(),

@@ -34,7 +34,7 @@ pub(super) fn search(scenario: &Scenario, most: usize) -> Report {
     let start = World::new(scenario);
     let mut search = Search {
         scenario,
-        known: HashMap::from([(number(&start), 0)]),
+        known: HashMap::from([(number(scenario, &start), 0)]),
         came_from: vec![(0, None)],
         ways: Vec::new(),
         good: Vec::new(),
@@ -69,7 +69,7 @@ impl Search<'_> {
         let mut next = world.clone();
         next.apply(self.scenario, mv);
         let fresh = u32::try_from(self.came_from.len()).unwrap_or(u32::MAX);
-        let to = *self.known.entry(number(&next)).or_insert(fresh);
+        let to = *self.known.entry(number(self.scenario, &next)).or_insert(fresh);
         if !World::is_fault(mv, mv == Move::Tick && world.pauses_by_tick()) {
             self.ways.push((to, from));
         }

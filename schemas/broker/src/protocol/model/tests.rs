@@ -12,7 +12,7 @@ const NONE: Faults = Scenario::new("", 0).faults;
 
 /// Most worlds of one search; `PORTBROKER_MODEL_STATES` sets another bound for a longer form.
 fn bound() -> usize {
-    std::env::var("PORTBROKER_MODEL_STATES").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000)
+    std::env::var("PORTBROKER_MODEL_STATES").ok().and_then(|text| text.parse().ok()).unwrap_or(60_000)
 }
 
 fn holds(scenario: &Scenario) {
@@ -36,6 +36,11 @@ fn pauses() -> Scenario {
 fn writes() -> Scenario {
     let faults = Faults { unknown: 2, late: 1, early: 1, ..NONE };
     Scenario { faults, attempts: 1, ..Scenario::new("unknown and late writes", 2) }
+}
+
+fn deadlines() -> Scenario {
+    let faults = Faults { unknown: 1, late: 1, ..NONE };
+    Scenario { faults, attempts: 1, deadline: true, ..Scenario::new("deadlines", 2) }
 }
 
 fn stale() -> Scenario {
@@ -122,6 +127,7 @@ each_holds! {
     nothing_is_lost_when_workers_crash: crashes,
     a_zombie_changes_nothing: pauses,
     no_lost_answer_is_a_verdict: writes,
+    a_deadline_is_no_fault: deadlines,
     the_past_is_not_believed: stale,
     a_park_is_kept: parks,
     a_long_park_moves_the_carrier: long_parks,

@@ -75,6 +75,10 @@ fn whole(held: &Held) -> i64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     Finish,
+    /// It failed for good: to DEAD.
+    Bury,
+    /// The deadline has passed.
+    Expire,
     Again,
     ParkShort,
     ParkLong,
@@ -126,11 +130,14 @@ impl World {
             self.faults.late -= 1;
             self.job(job).late.push(write);
         }
-        let truth = if then == Then::Finish { Truth::Answered } else { Truth::Failed };
+        let (truth, outcome) = match then {
+            Then::Finish => (Truth::Answered, Ending::Ok),
+            Then::Expire => (Truth::Answered, Ending::Cancelled),
+            _ => (Truth::Failed, Ending::Failed),
+        };
         if let Some(call) = self.job(job).calls.iter_mut().rfind(|call| call.nonce == nonce) {
             call.truth = truth;
         }
-        let outcome = if then == Then::Finish { Ending::Ok } else { Ending::Failed };
         let last = Resolution { outcome, error: None, usage: None };
         self.go_on(s, w, then, &last);
     }
@@ -145,9 +152,14 @@ impl World {
         let Stage::Holding(held, _) = self.workers[w].stage.clone() else { return };
         let now = at(self.now + s.clocks[w]);
         match then {
-            Then::Finish => {
-                let (mine, result) = (Box::new(held.resolved(Some(last), now)), Box::new(JobResult::default()));
-                let finish = Finish { mine, phase: Phase::Completed, result };
+            Then::Finish | Then::Bury | Then::Expire => {
+                let phase = match then {
+                    Then::Finish => Phase::Completed,
+                    Then::Expire => Phase::Expired,
+                    _ => Phase::Failed,
+                };
+                let result = Box::new(JobResult { dead: then == Then::Bury, ..JobResult::default() });
+                let finish = Finish { mine: Box::new(held.resolved(Some(last), now)), phase, result };
                 Rc::make_mut(&mut self.workers[w]).stage = Stage::Settling(whole(&held));
                 let task = Task::new(Finishing::start(finish, held.record, now), Run::Finish, self.now);
                 self.begin(s, super::world::Actor::Worker(w), task);

@@ -65,8 +65,8 @@ impl World {
             short_parks: s.short_parks,
             long_parks: s.long_parks,
             drawn: 0,
-            jobs: vec![Rc::new(job); s.jobs],
-            workers: vec![Worker::idle(); s.workers],
+            jobs: (0..s.jobs).map(|_| Rc::new(job.clone())).collect(),
+            workers: (0..s.workers).map(|_| Worker::idle()).collect(),
             clients: Rc::new(Clients::new(s)),
         }
     }
