@@ -69,6 +69,25 @@ struct Faults {
     silences: u8,
 }
 
+impl Faults {
+    /// Every fault that may happen at all, once more.
+    fn once_more(self) -> Self {
+        let more = |count: u8| if count == 0 { 0 } else { count + 1 };
+        Self {
+            crashes: more(self.crashes),
+            pauses: more(self.pauses),
+            unknown: more(self.unknown),
+            late: more(self.late),
+            early: more(self.early),
+            lost_acks: more(self.lost_acks),
+            stale: more(self.stale),
+            lost_hints: more(self.lost_hints),
+            lost_messages: more(self.lost_messages),
+            silences: more(self.silences),
+        }
+    }
+}
+
 /// One bounded world to search.
 #[derive(Debug, Clone)]
 struct Scenario {
@@ -89,6 +108,8 @@ struct Scenario {
     release: bool,
     /// A holder may find the deadline passed, whatever it is doing.
     deadline: bool,
+    /// Time may pass while a worker's action is on its way, even if no pause is left.
+    slow: bool,
     mutation: Option<Mutation>,
 }
 
@@ -120,6 +141,7 @@ impl Scenario {
             submitter: false,
             release: false,
             deadline: false,
+            slow: false,
             mutation: None,
         }
     }

@@ -48,10 +48,18 @@ impl World {
         for job in 0..self.jobs.len() {
             self.broker_moves(s, job, &mut moves);
         }
-        if self.next_second().is_some_and(|next| self.lapsing(next).len() <= usize::from(self.faults.pauses)) {
+        let pauses = usize::from(self.faults.pauses);
+        let free = s.slow || pauses > 0 || !self.is_busy();
+        if free && self.next_second().is_some_and(|next| self.lapsing(next).len() <= pauses) {
             moves.push(Move::Tick);
         }
         moves
+    }
+
+    /// Whether a worker that never stood still waits for an answer of the broker.
+    fn is_busy(&self) -> bool {
+        let well = |worker: &Worker| !self.jobs[worker.job].faulted.contains(&worker.nonce);
+        self.workers.iter().any(|worker| worker.task.is_some() && well(worker))
     }
 
     fn worker_moves(&self, s: &Scenario, w: usize, moves: &mut Vec<Move>) {
@@ -72,7 +80,7 @@ impl World {
             if *ready == Ready::Recorded && ((free && safe) || hasty) {
                 moves.push(Move::Call(w));
             }
-            if *ready == Ready::Recorded && free && s.release {
+            if *ready == Ready::Recorded && free && s.release && self.short_parks > 0 {
                 moves.push(Move::Release(w));
             }
             if s.deadline {

@@ -144,6 +144,7 @@ impl World {
 
     pub(super) fn release(&mut self, s: &Scenario, w: usize) {
         let Stage::Holding(held, _) = self.workers[w].stage.clone() else { return };
+        self.short_parks -= 1;
         let last = Resolution { outcome: Ending::Aborted, error: None, usage: None };
         self.park(s, w, &held, 0, &last);
     }
