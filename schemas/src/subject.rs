@@ -25,6 +25,8 @@ pub const INCIDENTS: &str = "INCIDENTS";
 pub const WORKERS: &str = "workers";
 /// The recorder's durable consumer.
 pub const RECORDER: &str = "recorder";
+/// The sweeper's durable consumer, on STATE.
+pub const SWEEPER: &str = "sweeper";
 /// Alerting's durable consumer.
 pub const ALERTING: &str = "alerting";
 

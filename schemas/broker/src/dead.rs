@@ -13,8 +13,8 @@ use tokio::io::AsyncReadExt;
 
 use crate::broker::Broker;
 use crate::error::BrokerError;
-use crate::publisher::{Outgoing, Published};
-use crate::store::Backoff;
+use crate::protocol::machine::Published;
+use crate::publisher::{Outgoing, Published as Sent};
 use crate::submit::HEAD_HEADER;
 
 /// What DEAD holds: the job, its whole history, and why it failed.
@@ -35,14 +35,14 @@ impl Broker {
         job: &Job,
         state: &JobState,
         result: &JobResult,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<Published, BrokerError> {
         let entry = DeadJob { job: job.clone(), state: state.clone(), result: result.clone() };
         let subject = subject::dead(job.head.lane, &job.head.tenant, job.id);
         self.publish_once(Outgoing { subject, headers: HeaderMap::new(), payload: envelope::encode(&entry)? }).await
     }
 
     /// Publishes the copy that wakes a long-parked job at `until`.
-    pub(crate) async fn schedule(&self, job: &Job, nonce: &Nonce, until: Timestamp) -> Result<(), BrokerError> {
+    pub(crate) async fn schedule(&self, job: &Job, nonce: &Nonce, until: Timestamp) -> Result<Published, BrokerError> {
         let (lane, tenant) = (job.head.lane, job.head.tenant.as_str());
         let mut headers = HeaderMap::new();
         let head = serde_json::to_string(&job.head).map_err(BrokerError::other("the job's head cannot be encoded"))?;
@@ -53,17 +53,14 @@ impl Broker {
         self.publish_once(Outgoing { subject, headers, payload: envelope::encode(job)? }).await
     }
 
-    /// Publishes with an expected sequence of 0: refused means it is there; unknown is repeated.
-    async fn publish_once(&self, mut message: Outgoing) -> Result<(), BrokerError> {
+    /// Publishes with an expected sequence of 0: refused means it is there.
+    async fn publish_once(&self, mut message: Outgoing) -> Result<Published, BrokerError> {
         message.headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
-        let mut wait = Backoff::default();
-        loop {
-            match self.0.plain.publish(message.clone()).await {
-                Published::Stored { .. } => return Ok(()),
-                Published::Refused { code: 10_071 | 10_164, .. } => return Ok(()),
-                Published::Refused { code, description } => return Err(BrokerError::Refused { code, description }),
-                Published::Unknown => wait.pause().await,
-            }
+        match self.0.plain.publish(message).await {
+            Sent::Stored { .. } => Ok(Published::Stored),
+            Sent::Refused { code: 10_071 | 10_164, .. } => Ok(Published::There),
+            Sent::Refused { code, description } => Err(BrokerError::Refused { code, description }),
+            Sent::Unknown => Ok(Published::Unknown),
         }
     }
 

@@ -1,24 +1,21 @@
 //! One delivered job, from its message to a lease (C1-C5), or to whatever else the claim comes to.
 
 use async_nats::jetstream::Message;
-use schemas::error::{ErrorCode, Failure};
 use schemas::job::Job;
-use schemas::state::{Carrier, JobResult, JobState, Nonce};
+use schemas::state::{Carrier, Nonce};
 use schemas::timestamp::Timestamp;
 use schemas::{envelope, subject};
 
 use tokio::time::Instant;
 
 use crate::broker::Broker;
+use crate::drive::{Hands, InHand, On};
 use crate::error::BrokerError;
 use crate::lease::Lease;
-use crate::protocol::cas::Ended;
-use crate::protocol::claim::{Claim, Delivered, Unclaimed};
-use crate::protocol::finish::{Bury, MovedOn};
+use crate::protocol::claim::{Claim, Delivered};
+use crate::protocol::claiming::{self, Claiming};
 use crate::protocol::ledger::Plan;
-use crate::protocol::{Record, ledger};
 use crate::settle::Ticket;
-use crate::store::From;
 
 /// A job in hand, not yet claimed.
 pub struct Delivery {
@@ -64,69 +61,30 @@ impl Delivery {
     /// # Errors
     /// [`BrokerError`] when STATE cannot be read for another reason than NATS being away, which is waited for.
     pub async fn claim(self, plan: Option<&Plan>, repeated: bool) -> Result<Claimed, BrokerError> {
-        let broker = self.broker.clone();
-        let policy = broker.0.policy;
-        let fresh = !repeated
-            && matches!(self.delivered.carrier, Carrier::Stream(_))
-            && broker.now().since(self.delivered.stored_at) < policy.retention;
-        loop {
-            let from = if fresh { From::Assuming(None) } else { From::Reading };
-            let claim = Claim {
-                delivered: &self.delivered,
-                nonce: &self.nonce,
-                holder: broker.instance(),
-                plan,
-                policy: &policy,
-            };
-            let sent = Instant::now();
-            let ended = broker.run(self.job.id, "claim", claim, from).await?;
-            if let Ended::Settled(Unclaimed::Poison(record)) = &ended
-                && !self.bury(record).await?
-            {
-                continue;
-            }
-            return Ok(self.settled(ended, sent).await);
-        }
-    }
-
-    async fn settled(self, ended: Ended<Unclaimed>, sent: Instant) -> Claimed {
-        let id = self.job.id;
-        let outcome = match ended {
-            Ended::Stored(seq, state) if !state.phase.is_terminal() => return self.won("won", seq, state, sent),
-            Ended::Settled(Unclaimed::Mine(record)) => return self.won("won", record.seq, record.state, sent),
-            Ended::Stored(..) | Ended::Settled(Unclaimed::Finished(_) | Unclaimed::Poison(_)) => {
-                self.broker.hint(subject::done(id)).await;
-                self.ticket.ack().await;
-                "finished"
-            }
-            Ended::Settled(Unclaimed::Superseded) => {
-                self.ticket.ack().await;
-                "superseded"
-            }
-            Ended::Settled(Unclaimed::Held(delay)) => {
-                self.ticket.nak(delay).await;
-                "held"
-            }
+        let Self { broker, job, delivered, nonce, ticket } = self;
+        let claim = Claim {
+            delivered,
+            nonce: nonce.clone(),
+            holder: broker.instance().to_owned(),
+            plan: plan.cloned(),
+            policy: broker.0.policy,
         };
-        self.broker.0.metrics.claims.with_label_values(&[outcome]).inc();
-        Claimed::Settled(outcome)
-    }
-
-    fn won(self, outcome: &str, seq: u64, state: Box<JobState>, sent: Instant) -> Claimed {
-        self.broker.0.metrics.claims.with_label_values(&[outcome]).inc();
-        Claimed::Won(Box::new(Lease::new(self.broker, self.job, self.nonce, self.ticket, (seq, state), sent)))
-    }
-
-    /// D1: to DEAD first, then failed, both for the very record that was judged. False when it moved on.
-    async fn bury(&self, judged: &Record) -> Result<bool, BrokerError> {
-        let unresolved = ledger::unresolved(&judged.state.attempts);
-        let message = format!("{unresolved} workers were lost while they ran this job");
-        let failure = Failure::new(ErrorCode::Ambiguous, message);
-        let result = JobResult { error: Some(failure), dead: true, ..JobResult::default() };
-        self.broker.publish_dead(&self.job, &judged.state, &result).await?;
-        let bury = Bury { judged, result: &result };
-        let ended = self.broker.run(self.job.id, "bury", bury, From::Assuming(Some(judged))).await?;
-        Ok(!matches!(ended, Ended::Settled(MovedOn)))
+        let began = Instant::now();
+        let (on, message) = (On::Job(&job, &nonce), InHand::Given(Some(Box::new(ticket))));
+        let mut hands = Hands { broker: &broker, id: job.id, name: "claim", on, message };
+        let claimed = hands.run(Claiming::start(claim, repeated, broker.now())).await?;
+        let (claims, message) = (broker.0.metrics.claims.clone(), hands.message);
+        match (claimed, message) {
+            (claiming::Claimed::Won(record), InHand::Given(Some(ticket))) => {
+                claims.with_label_values(&["won"]).inc();
+                Ok(Claimed::Won(Box::new(Lease::new(broker, job, *ticket, record, began))))
+            }
+            (claiming::Claimed::Settled(outcome), _) => {
+                claims.with_label_values(&[outcome]).inc();
+                Ok(Claimed::Settled(outcome))
+            }
+            (claiming::Claimed::Won(_), _) => Ok(Claimed::Settled("held")),
+        }
     }
 
     /// Puts the message off without claiming it.

@@ -39,13 +39,17 @@ impl Broker {
         Ok(self.state(id).await?.map_or(Sighting::Absent, Sighting::Recorded))
     }
 
-    /// The job's message, in whichever stream it waits.
+    /// The job's message, in whichever stream it waits. A schedule that fires leaves `delayed` only once it stands in
+    /// `due`: looked for in this order it is not missed.
     pub(crate) async fn find_waiting(&self, id: JobId) -> Result<Option<Sighting>, BrokerError> {
         let lanes = Lane::iter().map(|lane| (subject::jobs_stream(lane), subject::jobs_any_tenant(lane, id)));
-        let parked = ["due", "delayed"].map(|kind| (subject::DELAYED, format!("{kind}.*.*.{id}.*")));
-        let places = lanes.chain(parked).collect::<Vec<_>>();
+        let places = lanes.chain([(subject::DELAYED, format!("delayed.*.*.{id}.*"))]).collect::<Vec<_>>();
         let found = try_join_all(places.iter().map(|(stream, filter)| self.last(stream, filter))).await?;
-        let Some(message) = found.into_iter().flatten().next() else { return Ok(None) };
+        let found = match found.into_iter().flatten().next() {
+            Some(message) => Some(message),
+            None => self.last(subject::DELAYED, &format!("due.*.*.{id}.*")).await?,
+        };
+        let Some(message) = found else { return Ok(None) };
         let job: Job = envelope::decode(&message.payload)?;
         let delayed = message.subject.starts_with("delayed.");
         Ok(Some(if delayed { Sighting::Delayed(job) } else { Sighting::Queued(job) }))

@@ -9,8 +9,9 @@ use crate::broker::Broker;
 use crate::error::BrokerError;
 
 impl Broker {
-    /// Purges at the configured interval until the broker is closed. Any number of processes may do so.
+    /// Purges at the configured interval, and sweeps, until the broker is closed. Any number of processes may do so.
     pub fn keep_clean(&self) {
+        self.keep_swept();
         let broker = self.clone();
         self.spawn(async move {
             let mut purged = [0; 4];

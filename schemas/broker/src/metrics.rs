@@ -24,6 +24,8 @@ pub(crate) struct BrokerMetrics {
     pub(crate) parks: IntCounterVec,
     /// `portbroker_purged_messages_total`
     pub(crate) purged: IntCounter,
+    /// `portbroker_lost_jobs_total`
+    pub(crate) lost: IntCounter,
     /// `portbroker_nats_connected`
     pub(crate) connected: IntGauge,
     /// `portbroker_nats_events_total{event}`
@@ -58,6 +60,7 @@ impl BrokerMetrics {
             leases_lost: counter("portbroker_leases_lost_total", "Leases lost while their job ran")?,
             parks: counters("portbroker_parks_total", "Jobs parked, by reason", &["reason"])?,
             purged: counter("portbroker_purged_messages_total", "Finished jobs purged from the lanes")?,
+            lost: counter("portbroker_lost_jobs_total", "Jobs failed because their message was lost")?,
             connected: registered(registry, connected)?,
             events: counters("portbroker_nats_events_total", "Events of the NATS connection", &["event"])?,
             clock_offset: registered(registry, offset)?,

@@ -1,4 +1,4 @@
-//! Reading and writing `state.<id>`: R, W, and the loop that runs an operation of the protocol on them.
+//! Reading and writing `state.<id>`: R and W.
 
 use std::time::Duration;
 
@@ -12,20 +12,13 @@ use schemas::{envelope, subject};
 
 use crate::broker::Broker;
 use crate::error::BrokerError;
-use crate::protocol::cas::{Cas, Ended, Operation, Step};
 use crate::protocol::{Record, Write, Written};
 use crate::publisher::{Outgoing, Published};
 
+/// Carries the record's phase beside it, so that whoever looks for those that have not ended need not read them all.
+pub(crate) const PHASE_HEADER: &str = "Portbroker-Phase";
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// From where an operation starts.
-pub(crate) enum From<'a> {
-    /// STATE must be read first.
-    Reading,
-    /// This is what it holds, or what we guess it holds: a wrong guess is refused.
-    Assuming(Option<&'a Record>),
-}
 
 impl Broker {
     /// What STATE holds for a job, as its leader tells it.
@@ -66,6 +59,7 @@ impl Broker {
         let timer = metrics.write_seconds.with_label_values(&[operation]).start_timer();
         let mut headers = HeaderMap::new();
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, write.expect.to_string().as_str());
+        headers.insert(PHASE_HEADER, <&str>::from(write.state.phase));
         let payload = envelope::encode(&write.state)?;
         let message = Outgoing { subject: subject::state(id), headers, payload };
         let (written, outcome) = match self.0.state.publish(message).await {
@@ -76,37 +70,6 @@ impl Broker {
         timer.observe_duration();
         metrics.writes.with_label_values(&[operation, outcome]).inc();
         Ok(written)
-    }
-
-    /// Runs an operation to its end. While NATS is away it keeps trying: whoever must give up earlier drops the future.
-    pub(crate) async fn run<O: Operation>(
-        &self,
-        id: JobId,
-        name: &'static str,
-        operation: O,
-        from: From<'_>,
-    ) -> Result<Ended<O::Outcome>, BrokerError> {
-        let (mut cas, mut step) = match from {
-            From::Reading => Cas::reading(operation),
-            From::Assuming(record) => Cas::assuming(operation, record, self.now()),
-        };
-        let mut wait = Backoff::default();
-        loop {
-            step = match step {
-                Step::Ended(ended) => return Ok(ended),
-                Step::Write(write) => cas.written(self.write(id, &write, name).await?),
-                Step::Read { not_before } => match self.state(id).await {
-                    Ok(record) if record.as_ref().map_or(0, |record| record.seq) >= not_before => {
-                        cas.read(record.as_ref(), self.now())
-                    }
-                    Ok(_) | Err(BrokerError::Away(_) | BrokerError::TimedOut) => {
-                        wait.pause().await;
-                        Step::Read { not_before }
-                    }
-                    Err(error) => return Err(error),
-                },
-            };
-        }
     }
 }
 

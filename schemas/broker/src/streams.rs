@@ -140,6 +140,7 @@ async fn ensure_consumers(js: &Context, config: &Config) -> Result<(), BrokerErr
     consumer(js, subject::DELAYED, workers(config, "due.>".to_owned())).await?;
     consumer(js, subject::DELAYED, recorder("delayed.>".to_owned(), true)).await?;
     consumer(js, subject::STATE, recorder("state.*".to_owned(), false)).await?;
+    consumer(js, subject::STATE, sweeper()).await?;
     let alerting = pull::Config {
         durable_name: Some(subject::ALERTING.to_owned()),
         ack_wait: Duration::from_secs(30),
@@ -173,6 +174,15 @@ fn recorder(filter: String, headers_only: bool) -> pull::Config {
         max_ack_pending: 4096,
         headers_only,
         ..pull::Config::default()
+    }
+}
+
+/// Records that have not ended are put off again and again, and count as unacknowledged meanwhile.
+fn sweeper() -> pull::Config {
+    pull::Config {
+        durable_name: Some(subject::SWEEPER.to_owned()),
+        max_ack_pending: 65_536,
+        ..recorder("state.*".to_owned(), true)
     }
 }
 

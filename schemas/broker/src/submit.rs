@@ -9,18 +9,18 @@ use schemas::error::{ErrorCode, Failure};
 use schemas::job::{Job, JobHead};
 use schemas::state::Nonce;
 use schemas::subject;
-use schemas::timestamp::Timestamp;
-use tokio::time::Instant;
 
 use crate::broker::Broker;
+use crate::drive::{Hands, InHand, On};
 use crate::error::BrokerError;
-use crate::find::Sighting;
-use crate::publisher::{Outgoing, Published};
-use crate::store::Backoff;
+use crate::protocol::machine::Published;
+use crate::protocol::submitting::{Submitted, Submitting};
+use crate::publisher::{Outgoing, Published as Sent};
 
 /// Carries the job's head beside its message, so that the queue can be listed without reading bodies.
 pub(crate) const HEAD_HEADER: &str = "Portbroker-Head";
-const PER_SUBJECT: u64 = 10_077;
+/// JetStream's code for a stream, or a subject, that holds as much as it may.
+const LIMIT: u64 = 10_077;
 
 /// Whether the id may have been used before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,40 +82,37 @@ impl Broker {
     /// # Errors
     /// Every variant of [`SubmitError`]; only after `Ok` is the job promised to run.
     pub async fn submit(&self, job: &Job, repeat: Repeat, patience: Duration) -> Result<Accepted, SubmitError> {
-        let deadline = Instant::now() + patience;
-        let submit = self.submit_once(job, repeat, deadline);
-        tokio::time::timeout_at(deadline, submit).await.map_err(|_| SubmitError::Unavailable)?
+        let submit = self.submit_once(job, repeat);
+        tokio::time::timeout(patience, submit).await.map_err(|_| SubmitError::Unavailable)?
     }
 
-    async fn submit_once(&self, job: &Job, repeat: Repeat, deadline: Instant) -> Result<Accepted, SubmitError> {
-        if repeat == Repeat::Keyed
-            && let Some(accepted) = self.earlier(job, deadline).await?
-        {
-            return Ok(accepted);
+    async fn submit_once(&self, job: &Job, repeat: Repeat) -> Result<Accepted, SubmitError> {
+        let nonce = own_nonce(job);
+        let submitting = Submitting::start(job.head.body_hash.clone(), repeat == Repeat::Keyed, self.0.policy);
+        let on = On::Job(job, &nonce);
+        let mut hands = Hands { broker: self, id: job.id, name: "submit", on, message: InHand::Nothing };
+        match hands.run(submitting).await? {
+            Submitted::New => Ok(Accepted { head: job.head.clone(), replayed: false }),
+            Submitted::Before(head) => Ok(Accepted { head: *head, replayed: true }),
+            Submitted::Conflict => Err(SubmitError::Conflict),
+            Submitted::Full => Err(SubmitError::LaneFull),
+            Submitted::TooLarge => Err(SubmitError::TooLarge),
         }
+    }
+
+    /// Publishes the job's own message, once.
+    pub(crate) async fn publish_job(&self, job: &Job) -> Result<Published, BrokerError> {
         let outgoing = self.outgoing(job)?;
         if outgoing.payload.len() + 4096 > self.0.client.server_info().max_payload {
-            return Err(SubmitError::TooLarge);
+            return Ok(Published::TooLarge);
         }
-        let mut wait = Backoff::default();
-        loop {
-            match self.send(job, outgoing.clone()).await {
-                Published::Stored { duplicate: false, .. } => {
-                    return Ok(Accepted { head: job.head.clone(), replayed: false });
-                }
-                Published::Stored { duplicate: true, .. } => {
-                    if let Some(accepted) = self.earlier(job, deadline).await? {
-                        return Ok(accepted);
-                    }
-                }
-                Published::Refused { code, description } => {
-                    if let Some(accepted) = self.refused(job, code, &description, deadline).await? {
-                        return Ok(accepted);
-                    }
-                }
-                Published::Unknown => {}
-            }
-            wait.pause().await;
+        match self.send(job, outgoing).await {
+            Sent::Stored { duplicate: false, .. } => Ok(Published::Stored),
+            Sent::Stored { duplicate: true, .. } | Sent::Refused { code: 10_071 | 10_164, .. } => Ok(Published::There),
+            Sent::Refused { code: LIMIT, description } if description.contains("per subject") => Ok(Published::There),
+            Sent::Refused { code: LIMIT, .. } => Ok(Published::Full),
+            Sent::Refused { code, description } => Err(BrokerError::Refused { code, description }),
+            Sent::Unknown => Ok(Published::Unknown),
         }
     }
 
@@ -131,7 +128,7 @@ impl Broker {
                 Ok(Outgoing { subject: subject::jobs(*lane, tenant, job.id), headers, payload })
             }
             Some(moment) => {
-                let nonce = Nonce::from(job.id.to_string().as_str());
+                let nonce = own_nonce(job);
                 headers.insert("Nats-Schedule", format!("@at {moment}").as_str());
                 headers.insert("Nats-Schedule-Target", subject::due(*lane, tenant, job.id, &nonce).as_str());
                 headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
@@ -140,66 +137,16 @@ impl Broker {
         }
     }
 
-    async fn send(&self, job: &Job, outgoing: Outgoing) -> Published {
+    async fn send(&self, job: &Job, outgoing: Outgoing) -> Sent {
         if outgoing.subject.starts_with("jobs.") {
             self.lane(job.head.lane).publish(outgoing).await
         } else {
             self.0.plain.publish(outgoing).await
         }
     }
+}
 
-    /// The job that this id stands for already, if there is one; a different body is a conflict.
-    async fn earlier(&self, job: &Job, deadline: Instant) -> Result<Option<Accepted>, SubmitError> {
-        let mut wait = Backoff::default();
-        let sighting = loop {
-            match self.find(job.id).await {
-                Ok(sighting) => break sighting,
-                Err(BrokerError::Away(_) | BrokerError::TimedOut) if Instant::now() < deadline => wait.pause().await,
-                Err(error) => return Err(error.into()),
-            }
-        };
-        let head = match sighting {
-            Sighting::Recorded(record) => record.state.head,
-            Sighting::Queued(job) | Sighting::Delayed(job) => job.head,
-            Sighting::Absent => return Ok(None),
-        };
-        if head.body_hash != job.head.body_hash {
-            return Err(SubmitError::Conflict);
-        }
-        Ok(Some(Accepted { head, replayed: true }))
-    }
-
-    /// S4. The subject is taken: by the same job, or by a message that outlived its record and will never run.
-    async fn refused(
-        &self,
-        job: &Job,
-        code: u64,
-        description: &str,
-        deadline: Instant,
-    ) -> Result<Option<Accepted>, SubmitError> {
-        let taken = (code == PER_SUBJECT && description.contains("per subject")) || code == 10_071 || code == 10_164;
-        if !taken && code == PER_SUBJECT {
-            return Err(SubmitError::LaneFull);
-        }
-        if !taken {
-            return Err(BrokerError::Refused { code, description: description.to_owned() }.into());
-        }
-        if self.state(job.id).await?.is_none() && self.remove_outlived(job).await? {
-            return Ok(None);
-        }
-        self.earlier(job, deadline).await
-    }
-
-    /// Deletes the job's own old message when it is past retention. Returns whether it did.
-    async fn remove_outlived(&self, job: &Job) -> Result<bool, BrokerError> {
-        let (stream, filter) =
-            (subject::jobs_stream(job.head.lane), subject::jobs(job.head.lane, &job.head.tenant, job.id));
-        let Some(message) = self.last(stream, &filter).await? else { return Ok(false) };
-        if self.now().since(Timestamp::from(message.time)) < self.0.policy.retention {
-            return Ok(false);
-        }
-        let stream = self.0.js.get_stream(stream).await.map_err(BrokerError::other("a stream cannot be reached"))?;
-        let deleted = stream.delete_message(message.sequence).await;
-        deleted.map_err(BrokerError::other("an outlived message cannot be deleted"))
-    }
+/// A delayed job's own message bears the job's id for a nonce.
+fn own_nonce(job: &Job) -> Nonce {
+    Nonce::from(job.id.to_string().as_str())
 }

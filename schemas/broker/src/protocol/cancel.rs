@@ -1,22 +1,22 @@
 //! Cancelling (X1, X2): `cancelled` over whatever non-terminal record there is; a terminal one is the answer.
 
 use schemas::error::{ErrorCode, Failure};
-use schemas::job::JobHead;
-use schemas::state::{Carrier, JobResult, JobState, Nonce, Outcome, Phase};
+use schemas::state::{JobResult, JobState, Nonce, Outcome, Phase};
 use schemas::timestamp::Timestamp;
 
 use super::cas::{Decision, Operation};
+use super::machine::Waiting;
 use super::{Record, blank, ledger};
 
 /// A client's wish to end its job.
-#[derive(Debug)]
-pub struct Cancel<'a> {
+#[derive(Debug, Clone)]
+pub struct Cancel {
     /// The job's waiting message, once one was found: there may be no record yet.
-    pub waiting: Option<(&'a JobHead, &'a Carrier)>,
+    pub waiting: Option<Waiting>,
     /// Drawn for this cancel.
-    pub nonce: &'a Nonce,
+    pub nonce: Nonce,
     /// The process that cancels.
-    pub holder: &'a str,
+    pub holder: String,
 }
 
 /// Why nothing was written.
@@ -28,17 +28,17 @@ pub enum NotCancelled {
     NoRecord,
 }
 
-impl Operation for Cancel<'_> {
+impl Operation for Cancel {
     type Outcome = NotCancelled;
 
     fn decide(&self, record: Option<&Record>, now: Timestamp) -> Decision<NotCancelled> {
-        match (record, self.waiting) {
+        match (record, &self.waiting) {
             (Some(record), _) if record.state.phase.is_terminal() => {
                 Decision::Settled(NotCancelled::Ended(record.clone()))
             }
             (Some(record), _) => Decision::write(record.seq, self.cancelled((*record.state).clone(), now)),
-            (None, Some((head, carrier))) => {
-                let state = blank(head.clone(), Phase::Cancelled, self.nonce.clone(), self.holder, carrier.clone());
+            (None, Some(Waiting { head, carrier })) => {
+                let state = blank(head.clone(), Phase::Cancelled, self.nonce.clone(), &self.holder, carrier.clone());
                 Decision::write(0, self.cancelled(state, now))
             }
             (None, None) => Decision::Settled(NotCancelled::NoRecord),
@@ -46,14 +46,14 @@ impl Operation for Cancel<'_> {
     }
 }
 
-impl Cancel<'_> {
+impl Cancel {
     fn cancelled(&self, state: JobState, now: Timestamp) -> JobState {
         let failure = Failure::new(ErrorCode::Cancelled, "the job was cancelled");
         let result = JobResult { error: Some(failure), ..JobResult::default() };
         JobState {
             phase: Phase::Cancelled,
             nonce: self.nonce.clone(),
-            holder: self.holder.to_owned(),
+            holder: self.holder.clone(),
             attempts: ledger::closed(&state.attempts, Outcome::Cancelled, now),
             until: None,
             reason: None,

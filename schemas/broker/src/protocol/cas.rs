@@ -1,8 +1,11 @@
-//! The loop every write to STATE goes through: write, and on anything but `stored` read and decide again.
+//! The loop every write to STATE goes through (W, R): write, and on anything but `stored` read and decide again.
+
+use std::ops::ControlFlow;
 
 use schemas::state::JobState;
 use schemas::timestamp::Timestamp;
 
+use super::machine::{Action, Event, Machine, Next};
 use super::{Record, Write, Written};
 
 /// What an operation makes of a record.
@@ -22,7 +25,7 @@ impl<T> Decision<T> {
     }
 }
 
-/// One operation of the protocol: claim, renew, park, finish, cancel, ...
+/// One decision of the protocol: claim, renew, park, finish, cancel, ...
 pub trait Operation {
     /// What it may come to without a write of its own.
     type Outcome;
@@ -40,62 +43,59 @@ pub enum Ended<T> {
     Settled(T),
 }
 
-/// What the driver has to do next.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step<T> {
-    /// Read STATE from the leader; a record older than this sequence is stale and must be read again.
-    Read {
-        /// One's own last stored sequence.
-        not_before: u64,
-    },
-    /// Write this, and say what it came to.
-    Write(Write),
-    /// Done.
-    Ended(Ended<T>),
-}
-
-/// Runs one operation without doing any I/O.
-#[derive(Debug)]
+/// Runs one operation.
+#[derive(Debug, Clone)]
 pub struct Cas<O> {
-    operation: O,
-    not_before: u64,
-    pending: Option<Write>,
+    pub(super) operation: O,
+    /// The newest sequence seen: an older record is a stale answer.
+    pub(super) not_before: u64,
+    pending: Option<Box<JobState>>,
 }
 
 impl<O: Operation> Cas<O> {
     /// Begins by reading.
-    pub fn reading(operation: O) -> (Self, Step<O::Outcome>) {
-        let cas = Self { operation, not_before: 0, pending: None };
-        (cas, Step::Read { not_before: 0 })
+    pub fn reading(operation: O) -> (Self, Next<Ended<O::Outcome>>) {
+        (Self { operation, not_before: 0, pending: None }, ControlFlow::Continue(Action::Read))
     }
 
     /// Begins from a record that is known, or from the guess that there is none: a wrong guess is refused and read.
-    pub fn assuming(operation: O, record: Option<&Record>, now: Timestamp) -> (Self, Step<O::Outcome>) {
-        let not_before = record.map_or(0, |record| record.seq);
-        let mut cas = Self { operation, not_before, pending: None };
-        let step = cas.read(record, now);
-        (cas, step)
+    pub fn assuming(operation: O, record: Option<&Record>, now: Timestamp) -> (Self, Next<Ended<O::Outcome>>) {
+        let mut cas = Self { operation, not_before: 0, pending: None };
+        let next = cas.read(record, now);
+        (cas, next)
     }
 
-    /// Takes in what a read gave.
-    pub fn read(&mut self, record: Option<&Record>, now: Timestamp) -> Step<O::Outcome> {
-        if record.map_or(0, |record| record.seq) < self.not_before {
-            return Step::Read { not_before: self.not_before };
+    fn read(&mut self, record: Option<&Record>, now: Timestamp) -> Next<Ended<O::Outcome>> {
+        let seq = record.map_or(0, |record| record.seq);
+        if seq < self.not_before {
+            return ControlFlow::Continue(Action::Read);
         }
+        self.not_before = seq;
         match self.operation.decide(record, now) {
-            Decision::Settled(outcome) => Step::Ended(Ended::Settled(outcome)),
+            Decision::Settled(outcome) => ControlFlow::Break(Ended::Settled(outcome)),
             Decision::Write(write) => {
-                self.pending = Some(write.clone());
-                Step::Write(write)
+                self.pending = Some(write.state.clone());
+                ControlFlow::Continue(Action::Write(write))
             }
         }
     }
 
-    /// Takes in what a write came to.
-    pub fn written(&mut self, written: Written) -> Step<O::Outcome> {
+    fn written(&mut self, written: Written) -> Next<Ended<O::Outcome>> {
         match (written, self.pending.take()) {
-            (Written::Stored(seq), Some(write)) => Step::Ended(Ended::Stored(seq, write.state)),
-            _ => Step::Read { not_before: self.not_before },
+            (Written::Stored(seq), Some(state)) => ControlFlow::Break(Ended::Stored(seq, state)),
+            _ => ControlFlow::Continue(Action::Read),
+        }
+    }
+}
+
+impl<O: Operation> Machine for Cas<O> {
+    type Outcome = Ended<O::Outcome>;
+
+    fn step(&mut self, event: Event, now: Timestamp) -> Next<Self::Outcome> {
+        match event {
+            Event::Record(record) => self.read(record.as_ref(), now),
+            Event::Written(written) => self.written(written),
+            _ => ControlFlow::Continue(Action::Read),
         }
     }
 }

@@ -26,18 +26,18 @@ pub struct Delivered {
 }
 
 /// A worker's wish to run a delivered job.
-#[derive(Debug)]
-pub struct Claim<'a> {
+#[derive(Debug, Clone)]
+pub struct Claim {
     /// The message.
-    pub delivered: &'a Delivered,
+    pub delivered: Delivered,
     /// Drawn for this delivery.
-    pub nonce: &'a Nonce,
+    pub nonce: Nonce,
     /// The worker's name.
-    pub holder: &'a str,
+    pub holder: String,
     /// The first call; `None` when no candidate is free, so that the job is parked instead of claimed for a call.
-    pub plan: Option<&'a Plan>,
+    pub plan: Option<Plan>,
     /// Times and limits.
-    pub policy: &'a Policy,
+    pub policy: Policy,
 }
 
 /// Why a message was not claimed.
@@ -55,7 +55,7 @@ pub enum Unclaimed {
     Poison(Record),
 }
 
-impl Operation for Claim<'_> {
+impl Operation for Claim {
     type Outcome = Unclaimed;
 
     fn decide(&self, record: Option<&Record>, now: Timestamp) -> Decision<Unclaimed> {
@@ -64,7 +64,7 @@ impl Operation for Claim<'_> {
         if state.phase.is_terminal() {
             return Decision::Settled(Unclaimed::Finished(record.clone()));
         }
-        if state.phase == Phase::Running && state.nonce == *self.nonce {
+        if state.phase == Phase::Running && state.nonce == self.nonce {
             return Decision::Settled(Unclaimed::Mine(record.clone()));
         }
         if state.carrier != self.delivered.carrier {
@@ -77,10 +77,10 @@ impl Operation for Claim<'_> {
     }
 }
 
-impl Claim<'_> {
+impl Claim {
     fn decide_fresh(&self, now: Timestamp) -> Decision<Unclaimed> {
         let head = self.delivered.head.clone();
-        let state = blank(head, Phase::Running, self.nonce.clone(), self.holder, self.delivered.carrier.clone());
+        let state = blank(head, Phase::Running, self.nonce.clone(), &self.holder, self.delivered.carrier.clone());
         let outlived = now.since(self.delivered.stored_at) >= self.policy.retention;
         if outlived || self.past_deadline(now) {
             return Decision::write(0, expired(state, now));
@@ -93,8 +93,8 @@ impl Claim<'_> {
         state.nonce = self.nonce.clone();
         self.holder.clone_into(&mut state.holder);
         (state.until, state.reason) = (None, None);
-        if let Some(plan) = self.plan {
-            state.attempts = ledger::opened(state.attempts, self.nonce, plan, now);
+        if let Some(plan) = &self.plan {
+            state.attempts = ledger::opened(state.attempts, &self.nonce, plan, now);
             state.started_at = state.started_at.or(Some(now));
         }
         state

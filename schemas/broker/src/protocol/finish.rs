@@ -7,64 +7,64 @@ use super::cas::{Decision, Operation};
 use super::{Record, ledger};
 
 /// A holder's wish to end its job.
-#[derive(Debug)]
-pub struct Finish<'a> {
+#[derive(Debug, Clone)]
+pub struct Finish {
     /// The holder's own record, its attempts as it saw them end.
-    pub mine: &'a JobState,
+    pub mine: Box<JobState>,
     /// How the job ends.
     pub phase: Phase,
     /// The result.
-    pub result: &'a JobResult,
+    pub result: Box<JobResult>,
 }
 
 /// The job had ended already; whether it was this very result is told by its nonce.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlreadyEnded(pub Record);
 
-impl Operation for Finish<'_> {
+impl Operation for Finish {
     type Outcome = AlreadyEnded;
 
     fn decide(&self, record: Option<&Record>, now: Timestamp) -> Decision<AlreadyEnded> {
         match record {
             Some(record) if record.state.phase.is_terminal() => Decision::Settled(AlreadyEnded(record.clone())),
             Some(record) => Decision::write(record.seq, self.over(&record.state, now)),
-            None => Decision::write(0, self.over(self.mine, now)),
+            None => Decision::write(0, self.over(&self.mine, now)),
         }
     }
 }
 
-impl Finish<'_> {
+impl Finish {
     fn over(&self, theirs: &JobState, now: Timestamp) -> JobState {
         JobState {
             phase: self.phase,
             nonce: self.mine.nonce.clone(),
             holder: self.mine.holder.clone(),
-            attempts: ledger::merged(&theirs.attempts, &self.mine.attempts, now),
+            attempts: ledger::merged(&theirs.attempts, &self.mine.attempts, &self.mine.nonce, now),
             carrier: theirs.carrier.clone(),
             until: None,
             reason: None,
             head: self.mine.head.clone(),
             started_at: self.mine.started_at.or(theirs.started_at),
             finished_at: Some(now),
-            result: Some(Box::new(self.result.clone())),
+            result: Some(self.result.clone()),
         }
     }
 }
 
 /// Ends a job that nobody holds: poison, or lost. Expects the very record that was judged.
-#[derive(Debug)]
-pub struct Bury<'a> {
+#[derive(Debug, Clone)]
+pub struct Bury {
     /// What was judged.
-    pub judged: &'a Record,
+    pub judged: Record,
     /// The result, an error.
-    pub result: &'a JobResult,
+    pub result: Box<JobResult>,
 }
 
 /// The record is another by now: leave it to whoever wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MovedOn;
 
-impl Operation for Bury<'_> {
+impl Operation for Bury {
     type Outcome = MovedOn;
 
     fn decide(&self, record: Option<&Record>, now: Timestamp) -> Decision<MovedOn> {
@@ -77,7 +77,7 @@ impl Operation for Bury<'_> {
             until: None,
             reason: None,
             finished_at: Some(now),
-            result: Some(Box::new(self.result.clone())),
+            result: Some(self.result.clone()),
             ..(*self.judged.state).clone()
         };
         Decision::write(self.judged.seq, state)

@@ -7,12 +7,12 @@ use super::Record;
 use super::cas::{Decision, Operation};
 
 /// A change to one's own `running` record. Nobody else writes under my nonce, and I write one change at a time.
-#[derive(Debug)]
-pub struct Update<'a> {
+#[derive(Debug, Clone)]
+pub struct Update {
     /// Under which the record is mine.
-    pub nonce: &'a Nonce,
+    pub nonce: Nonce,
     /// What the record shall be.
-    pub intended: &'a JobState,
+    pub intended: Box<JobState>,
     /// It changes nothing but the time of the record: written again rather than recognised.
     pub renewal: bool,
 }
@@ -28,7 +28,7 @@ pub enum NotMine {
     Lost,
 }
 
-impl Operation for Update<'_> {
+impl Operation for Update {
     type Outcome = NotMine;
 
     fn decide(&self, record: Option<&Record>, _now: Timestamp) -> Decision<NotMine> {
@@ -37,14 +37,14 @@ impl Operation for Update<'_> {
         if state.phase.is_terminal() {
             return Decision::Settled(NotMine::Finished(record.clone()));
         }
-        if state.nonce != *self.nonce {
+        if state.nonce != self.nonce {
             return Decision::Settled(NotMine::Lost);
         }
-        if !self.renewal && **state == *self.intended {
+        if !self.renewal && *state == self.intended {
             return Decision::Settled(NotMine::Landed(record.clone()));
         }
         match state.phase {
-            Phase::Running => Decision::write(record.seq, self.intended.clone()),
+            Phase::Running => Decision::write(record.seq, (*self.intended).clone()),
             _ => Decision::Settled(NotMine::Lost),
         }
     }

@@ -1,5 +1,7 @@
 //! The attempt ledger: every write copies the attempts of the record it replaces, and nothing in it is ever hidden.
 
+use schemas::chat::Usage;
+use schemas::error::Failure;
 use schemas::state::{Attempt, Nonce, Outcome};
 use schemas::timestamp::Timestamp;
 
@@ -12,6 +14,17 @@ pub struct Plan {
     pub model: String,
 }
 
+/// How a call went, for the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolution {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// Tokens it cost.
+    pub usage: Option<Usage>,
+}
+
 /// Whether nobody knows what became of this attempt.
 #[must_use]
 pub const fn is_unresolved(attempt: &Attempt) -> bool {
@@ -22,6 +35,20 @@ pub const fn is_unresolved(attempt: &Attempt) -> bool {
 #[must_use]
 pub fn unresolved(attempts: &[Attempt]) -> usize {
     attempts.iter().filter(|attempt| is_unresolved(attempt)).count()
+}
+
+/// `attempts` with the open one of `nonce` closed as `last` tells, where it tells.
+#[must_use]
+pub fn resolved(attempts: &[Attempt], nonce: &Nonce, last: Option<&Resolution>, now: Timestamp) -> Vec<Attempt> {
+    let mut attempts = attempts.to_vec();
+    let open = attempts.iter_mut().rev().find(|attempt| attempt.nonce == *nonce && attempt.outcome.is_none());
+    if let Some((attempt, resolution)) = open.zip(last) {
+        attempt.outcome = Some(resolution.outcome);
+        attempt.ended_at = Some(now);
+        attempt.error.clone_from(&resolution.error);
+        attempt.usage = resolution.usage;
+    }
+    attempts
 }
 
 /// Closes what is still open with `outcome`: its holder is gone, or the job has ended under it.
@@ -53,14 +80,22 @@ pub fn opened(mut attempts: Vec<Attempt>, nonce: &Nonce, plan: &Plan, now: Times
 }
 
 /// The ledger of `theirs` with what `mine` knows better: my own attempts as I saw them end, whatever else they have kept.
+/// One of `nonce`, mine, that I do not know was recorded by a write whose answer I did not wait for: it was never sent.
 /// What then is still open belongs to somebody who will never tell: it is ambiguous.
 #[must_use]
-pub fn merged(theirs: &[Attempt], mine: &[Attempt], now: Timestamp) -> Vec<Attempt> {
+pub fn merged(theirs: &[Attempt], mine: &[Attempt], nonce: &Nonce, now: Timestamp) -> Vec<Attempt> {
     let same = |a: &Attempt, b: &Attempt| a.nonce == b.nonce && a.number == b.number;
-    let mut ledger: Vec<_> = theirs
-        .iter()
-        .map(|attempt| mine.iter().find(|known| same(known, attempt)).unwrap_or(attempt).clone())
-        .collect();
+    let aborted = |attempt: &Attempt| Attempt {
+        outcome: attempt.outcome.or(Some(Outcome::Aborted)),
+        ended_at: attempt.ended_at.or(Some(now)),
+        ..attempt.clone()
+    };
+    let known = |attempt: &Attempt| match mine.iter().find(|known| same(known, attempt)) {
+        Some(known) => known.clone(),
+        None if attempt.nonce == *nonce => aborted(attempt),
+        None => attempt.clone(),
+    };
+    let mut ledger: Vec<_> = theirs.iter().map(known).collect();
     let missing = mine.iter().filter(|known| !theirs.iter().any(|attempt| same(known, attempt)));
     ledger.extend(missing.cloned());
     closed(&ledger, Outcome::Ambiguous, now)

@@ -2,12 +2,21 @@
 //! comes out. The same code runs on NATS and under exhaustive test.
 
 pub mod cancel;
+pub mod cancelling;
 pub mod cas;
 pub mod claim;
+pub mod claiming;
 pub mod finish;
+pub mod finishing;
 pub mod hold;
+pub mod holding;
 pub mod ledger;
+pub mod machine;
+pub mod submitting;
+pub mod sweeping;
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;
 

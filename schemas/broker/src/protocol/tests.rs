@@ -1,5 +1,6 @@
 //! Each line of the protocol once: what a delivery, a holder, a result and a cancel make of each kind of record.
 
+use std::ops::ControlFlow::{Break, Continue};
 use std::time::Duration;
 
 use schemas::job::{JobHead, Lane, OnAmbiguous};
@@ -7,11 +8,12 @@ use schemas::state::{Carrier, JobResult, JobState, Nonce, Outcome, Phase};
 use schemas::timestamp::Timestamp;
 
 use super::cancel::{Cancel, NotCancelled};
-use super::cas::{Cas, Decision, Ended, Operation, Step};
+use super::cas::{Cas, Decision, Ended, Operation};
 use super::claim::{Claim, Delivered, STRAY_DELAY, Unclaimed};
 use super::finish::{AlreadyEnded, Bury, Finish, MovedOn};
 use super::hold::{NotMine, Update};
 use super::ledger::{self, Plan};
+use super::machine::{Action, Event, Machine, Waiting};
 use super::{Policy, Record, Write, Written, blank};
 
 const NOW: Timestamp = Timestamp::from_millis(10_000_000);
@@ -62,7 +64,8 @@ fn delivered(carrier: Carrier) -> Delivered {
 
 fn claim(delivered: &Delivered, record: Option<&Record>) -> Decision<Unclaimed> {
     let (nonce, plan) = (nonce(2), plan());
-    Claim { delivered, nonce: &nonce, holder: "w2", plan: Some(&plan), policy: &POLICY }.decide(record, NOW)
+    let delivered = delivered.clone();
+    Claim { delivered, nonce, holder: "w2".to_owned(), plan: Some(plan), policy: POLICY }.decide(record, NOW)
 }
 
 fn written(decision: Decision<Unclaimed>) -> Write {
@@ -180,7 +183,7 @@ fn an_update_writes_over_mine_alone() {
     let mut intended = (*mine.state).clone();
     intended.attempts = ledger::opened(intended.attempts, &nonce(1), &plan(), NOW);
     let update = |nonce: &Nonce, record: Option<&Record>| {
-        Update { nonce, intended: &intended, renewal: false }.decide(record, NOW)
+        Update { nonce: nonce.clone(), intended: Box::new(intended.clone()), renewal: false }.decide(record, NOW)
     };
     assert!(matches!(update(&nonce(1), Some(&mine)), Decision::Write(Write { expect: 7, .. })));
     assert_eq!(update(&nonce(2), Some(&mine)), Decision::Settled(NotMine::Lost));
@@ -199,8 +202,7 @@ fn a_result_is_written_over_whoever_holds_the_job_by_now() {
     theirs.state.nonce = nonce(2);
     theirs.state.attempts[0].outcome = Some(Outcome::Ambiguous);
     theirs.state.attempts = ledger::opened(theirs.state.attempts.clone(), &nonce(2), &plan(), NOW);
-    let result = JobResult::default();
-    let finish = Finish { mine: &mine, phase: Phase::Completed, result: &result };
+    let finish = Finish { mine: Box::new(mine), phase: Phase::Completed, result: Box::default() };
     let Decision::Write(write) = finish.decide(Some(&theirs), NOW) else { panic!("not written") };
     assert_eq!((write.expect, write.state.phase), (7, Phase::Completed));
     assert_eq!(outcomes(&write.state), [Some(Outcome::Ok), Some(Outcome::Ambiguous)]);
@@ -208,11 +210,23 @@ fn a_result_is_written_over_whoever_holds_the_job_by_now() {
     assert_eq!(finish.decide(Some(&ended), NOW), Decision::Settled(AlreadyEnded(ended.clone())));
 }
 
+/// Found by the search: the answer to an attempt's write is lost, and the deadline passes before it is asked for again.
+#[test]
+fn an_attempt_recorded_unheard_was_never_sent() {
+    let mine = (*record(Phase::Running, Duration::ZERO).state).clone();
+    let mut theirs = record(Phase::Running, Duration::ZERO);
+    theirs.state.attempts = ledger::opened(theirs.state.attempts.clone(), &nonce(1), &plan(), NOW);
+    let mine = ledger::closed(&mine.attempts, Outcome::Failed, NOW);
+    let ledger = ledger::merged(&theirs.state.attempts, &mine, &nonce(1), NOW);
+    let outcomes: Vec<_> = ledger.iter().map(|attempt| attempt.outcome).collect();
+    assert_eq!(outcomes, [Some(Outcome::Failed), Some(Outcome::Aborted)]);
+}
+
 #[test]
 fn poison_is_buried_only_as_it_was_judged() {
     let judged = record(Phase::Running, LEASE * 2);
-    let result = JobResult { dead: true, ..JobResult::default() };
-    let bury = Bury { judged: &judged, result: &result };
+    let result = Box::new(JobResult { dead: true, ..JobResult::default() });
+    let bury = Bury { judged: judged.clone(), result };
     let Decision::Write(write) = bury.decide(Some(&judged), NOW) else { panic!("not written") };
     assert_eq!((write.expect, write.state.phase), (7, Phase::Failed));
     let moved = Record { seq: 8, ..judged.clone() };
@@ -222,7 +236,9 @@ fn poison_is_buried_only_as_it_was_judged() {
 #[test]
 fn a_cancel_never_replaces_an_end() {
     let (head, carrier, nonce) = (head(), lane(), nonce(3));
-    let cancel = |waiting, record: Option<&Record>| Cancel { waiting, nonce: &nonce, holder: "i1" }.decide(record, NOW);
+    let cancel = |waiting, record: Option<&Record>| {
+        Cancel { waiting, nonce: nonce.clone(), holder: "i1".to_owned() }.decide(record, NOW)
+    };
     let running = record(Phase::Running, Duration::ZERO);
     let Decision::Write(write) = cancel(None, Some(&running)) else { panic!("not written") };
     assert_eq!((write.expect, write.state.phase), (7, Phase::Cancelled));
@@ -230,24 +246,26 @@ fn a_cancel_never_replaces_an_end() {
     let done = record(Phase::Completed, Duration::ZERO);
     assert_eq!(cancel(None, Some(&done)), Decision::Settled(NotCancelled::Ended(done.clone())));
     assert_eq!(cancel(None, None), Decision::Settled(NotCancelled::NoRecord));
-    let waiting = cancel(Some((&head, &carrier)), None);
+    let waiting = cancel(Some(Waiting { head, carrier }), None);
     assert!(matches!(waiting, Decision::Write(Write { expect: 0, .. })));
 }
 
 #[test]
 fn anything_but_stored_is_read_again_and_stale_reads_are_discarded() {
     let mine = record(Phase::Running, Duration::ZERO);
-    let intended = (*mine.state).clone();
-    let renew = || Update { nonce: &intended.nonce, intended: &intended, renewal: true };
+    let renew = || Update { nonce: nonce(1), intended: mine.state.clone(), renewal: true };
+    let read = || Continue(Action::Read);
     for outcome in [Written::Refused, Written::Unknown] {
-        let (mut cas, step) = Cas::assuming(renew(), Some(&mine), NOW);
-        assert!(matches!(step, Step::Write(_)));
-        assert_eq!(cas.written(outcome), Step::Read { not_before: 7 });
+        let (mut cas, next) = Cas::assuming(renew(), Some(&mine), NOW);
+        assert!(matches!(next, Continue(Action::Write(_))));
+        assert_eq!(cas.step(Event::Written(outcome), NOW), read());
         let stale = Record { seq: 6, ..mine.clone() };
-        assert_eq!(cas.read(Some(&stale), NOW), Step::Read { not_before: 7 });
-        assert_eq!(cas.read(None, NOW), Step::Read { not_before: 7 });
+        assert_eq!(cas.step(Event::Record(Some(stale)), NOW), read());
+        assert_eq!(cas.step(Event::Record(None), NOW), read());
         let landed = Record { seq: 8, ..mine.clone() };
-        assert!(matches!(cas.read(Some(&landed), NOW), Step::Write(Write { expect: 8, .. })));
-        assert_eq!(cas.written(Written::Stored(9)), Step::Ended(Ended::Stored(9, mine.state.clone())));
+        let again = cas.step(Event::Record(Some(landed)), NOW);
+        assert!(matches!(again, Continue(Action::Write(Write { expect: 8, .. }))));
+        let stored = cas.step(Event::Written(Written::Stored(9)), NOW);
+        assert_eq!(stored, Break(Ended::Stored(9, mine.state.clone())));
     }
 }

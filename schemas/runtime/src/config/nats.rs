@@ -83,6 +83,14 @@ pub struct StreamsConfig {
     /// How often finished jobs are purged from the lanes.
     #[serde(with = "humantime_serde")]
     pub purge_interval: Duration,
+    /// How often lost work is looked for.
+    #[serde(with = "humantime_serde")]
+    pub sweep_interval: Duration,
+    /// How long past its lease or park a job is left alone before its message is looked for.
+    #[serde(with = "humantime_serde")]
+    pub sweep_patience: Duration,
+    /// Delivered messages of a lane above its ack floor beyond which those of ended jobs are deleted one by one.
+    pub largest_floor_lag: u64,
     /// Most deliveries that may be unacknowledged per lane, parked ones included.
     pub max_ack_pending: i64,
 }
