@@ -1,0 +1,69 @@
+//! What single clients were told: one key is one job, cancelled is cancelled, and no half answer is ever a whole one.
+
+use std::collections::BTreeMap;
+
+use schemas::id::JobId;
+use schemas::state::{Outcome, Phase};
+use schemas::view::Status;
+
+use super::{Dossier, Found, Rule};
+use crate::history::{Ending, History, Record, Seen};
+
+pub(super) fn check(id: JobId, dossier: &Dossier<'_>, found: &mut Found) {
+    let Some(record) = dossier.record else { return };
+    cancelled(id, dossier, record, found);
+    if record.phase == Phase::Completed {
+        completed(id, dossier, record, found);
+    }
+    streamed(id, dossier, found);
+}
+
+/// Each key one job, each client one job, and no job two clients'.
+pub(super) fn check_identities(history: &History, found: &mut Found) {
+    let mut owners: BTreeMap<JobId, &str> = BTreeMap::new();
+    for client in &history.clients {
+        let ids = client.ids();
+        if ids.len() > 1 {
+            let key = client.key.as_deref().unwrap_or("no key");
+            found.add(Rule::KeyDoubled, ids.first().copied(), format!("{}, {key}: {ids:?}", client.marker));
+        }
+        for id in ids {
+            if let Some(other) = owners.insert(id, &client.marker) {
+                found.add(Rule::IdShared, id, format!("{other} and {} were given it", client.marker));
+            }
+        }
+    }
+}
+
+fn cancelled(id: JobId, dossier: &Dossier<'_>, record: &Record, found: &mut Found) {
+    let told = dossier.clients.iter().flat_map(|client| &client.events);
+    let told = told.filter_map(|event| if let Seen::CancelSaid(status) = event.what { Some(status) } else { None });
+    for status in told.filter(|status| status.is_terminal()) {
+        if status != Status::from(record.phase) {
+            found.add(Rule::CancelIgnored, id, format!("a cancel answered {status}, it ended {}", record.phase));
+        }
+    }
+}
+
+/// Its output is what one of its calls answered in whole, and its ledger says so.
+fn completed(id: JobId, dossier: &Dossier<'_>, record: &Record, found: &mut Found) {
+    let whole = dossier.calls.iter().filter(|call| call.ending == Ending::Answered);
+    let mut texts = whole.map(|call| call.text.as_str());
+    let output = record.output.as_deref().unwrap_or_default();
+    if !texts.any(|text| text == output) {
+        found.add(Rule::TruncatedCompleted, id, "no call of it answered what it completed with");
+    }
+    if !record.attempts.iter().any(|attempt| attempt.outcome == Some(Outcome::Ok)) {
+        found.add(Rule::TruncatedCompleted, id, "it completed and no attempt of it is ok");
+    }
+}
+
+fn streamed(id: JobId, dossier: &Dossier<'_>, found: &mut Found) {
+    for event in dossier.clients.iter().flat_map(|client| &client.events) {
+        if let Seen::Streamed(Status::Completed, output, Some(text)) = &event.what
+            && output.as_ref() != Some(text)
+        {
+            found.add(Rule::StreamDiffers, id, format!("its deltas say {text:?}, its output {output:?}"));
+        }
+    }
+}
