@@ -80,6 +80,8 @@ pub(crate) enum Seen {
     CancelSaid(Status),
     /// A stream came to its `done`: its status, the job's output, and the text of its deltas where they were gapless.
     Streamed(Status, Option<String>, Option<String>),
+    /// A chat call ended in good order with this text.
+    Chatted(String),
 }
 
 /// One call, as the provider saw it.

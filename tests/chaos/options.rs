@@ -74,8 +74,8 @@ pub(crate) struct Options {
     /// Keep the logs of all processes, dead ones included, in this folder.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) logs: Option<PathBuf>,
-    /// Show the whole story of this many violations.
-    #[arg(long, default_value_t = 5, value_name = "COUNT")]
+    /// Show the whole story of this many violations of each rule.
+    #[arg(long, default_value_t = 2, value_name = "COUNT")]
     pub(crate) stories: usize,
 }
 

@@ -1,6 +1,6 @@
 //! What a run prints in the end: a table, and each violation with the whole story of its job.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use schemas::timestamp::Timestamp;
@@ -9,23 +9,25 @@ use crate::check::{Dossier, Violation};
 use crate::history::{Fault, History};
 use crate::options::Options;
 
+/// Violations of one rule that are named; the rest are counted.
+const HEADLINES: usize = 20;
+
 /// Prints it all.
 pub(crate) fn print(options: &Options, history: &History, violations: &[Violation]) {
     table(history);
-    let mut told = 0;
+    let mut told: BTreeMap<_, usize> = BTreeMap::new();
     let dossiers = Dossier::all(history);
     for violation in violations {
-        println!(
-            "VIOLATION {}: {}{}",
-            violation.rule,
-            violation.detail,
-            violation.job.map_or(String::new(), |id| format!(" ({})", id.job()))
-        );
-        if let Some(dossier) = violation.job.and_then(|id| dossiers.get(&id)).filter(|_| told < options.stories) {
-            told += 1;
-            for line in story(history, dossier) {
-                println!("    {line}");
-            }
+        let told = told.entry(violation.rule).or_default();
+        *told += 1;
+        if *told > HEADLINES {
+            continue;
+        }
+        let job = violation.job.map_or(String::new(), |id| format!(" ({})", id.job()));
+        println!("VIOLATION {}: {}{job}", violation.rule, violation.detail);
+        let dossier = violation.job.and_then(|id| dossiers.get(&id)).filter(|_| *told <= options.stories);
+        for line in dossier.into_iter().flat_map(|dossier| story(history, dossier)) {
+            println!("    {line}");
         }
     }
     let rules = counted(violations.iter().map(|violation| violation.rule));
@@ -110,7 +112,10 @@ fn story(history: &History, dossier: &Dossier<'_>) -> Vec<String> {
     }
     let (first, last) = (lines.iter().map(|line| line.0).min(), lines.iter().map(|line| line.0).max());
     if let (Some(first), Some(last)) = (first, last) {
-        lines.extend(history.faults.iter().filter(|fault| fault.overlaps(first, last)).flat_map(around));
+        let callers = dossier.calls.iter().map(|call| call.holder.as_str());
+        let holders: BTreeSet<_> = callers.chain(dossier.versions.iter().map(|one| one.holder.as_str())).collect();
+        let near = |fault: &&Fault| holders.iter().any(|holder| fault.victim == *holder || fault.disturbs(holder));
+        lines.extend(history.faults.iter().filter(|fault| fault.overlaps(first, last)).filter(near).flat_map(around));
     }
     lines.sort();
     lines.into_iter().map(|(at, line)| format!("{at}  {line}")).collect()

@@ -31,10 +31,7 @@ fn explained(history: &History, dossier: &Dossier<'_>, attempt: &Attempt) -> boo
 
 /// While its end could be lost: from its record until the answer was surely stored.
 fn exposed(dossier: &Dossier<'_>, attempt: &Attempt) -> (Timestamp, Timestamp) {
-    let is_of = |call: &&&crate::history::Call| {
-        dossier.attempt_of(call).is_some_and(|of| of.number == attempt.number && of.nonce == attempt.nonce)
-    };
-    let answered = dossier.calls.iter().find(is_of).and_then(|call| call.ended).map(|ended| ended.after(SETTLING));
+    let answered = dossier.call_of(attempt).and_then(|call| call.ended).map(|ended| ended.after(SETTLING));
     let from = dossier.recorded(attempt).unwrap_or(attempt.started_at);
     (from, answered.or(attempt.ended_at).unwrap_or(from).max(from))
 }

@@ -1,34 +1,32 @@
 //! Every call that reached the provider is one attempt of one ledger, on record before it was sent; another attempt
 //! follows only a failure, or an end that nobody can know.
 
-use std::collections::HashSet;
-
 use schemas::id::JobId;
 use schemas::job::OnAmbiguous;
 use schemas::state::{Attempt, Outcome};
 
-use super::dossier::disturbance;
+use super::dossier::{Match, disturbance};
 use super::{Dossier, ESTIMATE, Found, Rule};
 use crate::history::{Call, History};
 
 pub(super) fn check(history: &History, id: JobId, dossier: &Dossier<'_>, found: &mut Found) {
-    let mut taken = HashSet::new();
-    for call in &dossier.calls {
-        let Some(attempt) = dossier.attempt_of(call) else {
-            found.add(unmatched(dossier, call), id, format!("the call of {} at {}", call.holder, call.started));
-            continue;
-        };
-        if !taken.insert((attempt.number, attempt.nonce.clone())) {
-            let detail = format!("attempt {} was called again at {}", attempt.number, call.started);
-            found.add(Rule::TwoCallsOneAttempt, id, detail);
+    for (call, matched) in dossier.calls.iter().zip(&dossier.matches) {
+        match matched {
+            Match::Attempt(attempt) => covered(history, id, attempt, call, found),
+            Match::Taken(attempt) => {
+                let detail = format!("attempt {} was called again at {}", attempt.number, call.started);
+                found.add(Rule::TwoCallsOneAttempt, id, detail);
+            }
+            Match::Nothing => {
+                found.add(uncovered(dossier, call), id, format!("the call of {} at {}", call.holder, call.started));
+            }
         }
-        matched(history, id, attempt, call, found);
     }
     sequence(history, id, dossier, found);
 }
 
 /// What is wrong with a call that no attempt covers.
-fn unmatched(dossier: &Dossier<'_>, call: &Call) -> Rule {
+fn uncovered(dossier: &Dossier<'_>, call: &Call) -> Rule {
     let holders: Vec<_> = dossier.attempts().iter().map(|attempt| dossier.holder(&attempt.nonce)).collect();
     if holders.is_empty() {
         Rule::UnrecordedCall
@@ -39,7 +37,7 @@ fn unmatched(dossier: &Dossier<'_>, call: &Call) -> Rule {
     }
 }
 
-fn matched(history: &History, id: JobId, attempt: &Attempt, call: &Call, found: &mut Found) {
+fn covered(history: &History, id: JobId, attempt: &Attempt, call: &Call, found: &mut Found) {
     if attempt.outcome == Some(Outcome::Aborted) {
         found.add(Rule::AbortedWasSent, id, format!("attempt {} was called at {}", attempt.number, call.started));
     }

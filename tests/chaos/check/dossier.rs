@@ -1,6 +1,6 @@
 //! All that is known of one job, gathered from every witness.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use schemas::id::JobId;
 use schemas::state::{Attempt, Nonce};
@@ -19,6 +19,10 @@ pub(crate) struct Dossier<'a> {
     pub(crate) versions: &'a [Version],
     /// Its calls, oldest first.
     pub(crate) calls: Vec<&'a Call>,
+    /// Where each of them belongs.
+    pub(crate) matches: Vec<Match<'a>>,
+    /// When the broker first had each attempt, where that is certain.
+    recorded: HashMap<(u32, &'a Nonce), Timestamp>,
 }
 
 impl<'a> Dossier<'a> {
@@ -41,8 +45,11 @@ impl<'a> Dossier<'a> {
                 all.entry(id).or_default().calls.push(call);
             }
         }
+        let sight = Sight::of(history);
         for dossier in all.values_mut() {
             dossier.calls.sort_by_key(|call| call.started);
+            dossier.recorded = dossier.record_times(&sight);
+            dossier.matches = dossier.matched();
         }
         all
     }
@@ -58,25 +65,90 @@ impl<'a> Dossier<'a> {
         seen.or_else(|| self.record.filter(|record| record.nonce == *nonce).map(|record| record.holder.as_str()))
     }
 
-    /// When the broker first had this attempt, where a witness saw it.
+    /// When the broker first had this attempt, where that is certain.
     pub(crate) fn recorded(&self, attempt: &Attempt) -> Option<Timestamp> {
-        let has = |version: &&Version| version.attempts.contains(&(attempt.number, attempt.nonce.clone()));
-        self.versions.iter().find(has).map(|version| version.written)
+        self.recorded.get(&(attempt.number, &attempt.nonce)).copied()
     }
 
-    /// The attempt that each call belongs to: the newest one of its worker that was on record when it came.
-    pub(crate) fn attempt_of(&self, call: &Call) -> Option<&'a Attempt> {
-        let of_holder = |attempt: &&Attempt| self.holder(&attempt.nonce).is_none_or(|holder| holder == call.holder);
-        let begun = |attempt: &&Attempt| self.begun_by(attempt, call.started);
-        self.attempts().iter().filter(of_holder).rfind(begun)
+    /// An attempt was recorded by the first version that has it, unless an earlier one may have been missed.
+    fn record_times(&self, sight: &Sight) -> HashMap<(u32, &'a Nonce), Timestamp> {
+        let first = |attempt: &Attempt| {
+            let name = (attempt.number, attempt.nonce.clone());
+            let version = self.versions.iter().find(|version| version.attempts.contains(&name))?;
+            let whole = sight.unbroken(attempt.started_at.before(super::ESTIMATE), version.seq);
+            whole.then_some(version.written)
+        };
+        self.attempts().iter().filter_map(|one| Some(((one.number, &one.nonce), first(one)?))).collect()
     }
 
-    /// Whether the attempt was on record at `moment`. The server's own time is exact, the worker's estimate of it is not.
-    fn begun_by(&self, attempt: &Attempt, moment: Timestamp) -> bool {
-        match self.recorded(attempt) {
-            Some(recorded) => recorded <= moment,
-            None => attempt.started_at.before(super::ESTIMATE) <= moment,
+    /// The call that this attempt made, if one reached the provider.
+    pub(crate) fn call_of(&self, attempt: &Attempt) -> Option<&'a Call> {
+        let is_it = |one: &&Match<'_>| matches!(one, Match::Attempt(of) if std::ptr::eq(*of, attempt));
+        self.matches.iter().position(|one| is_it(&one)).map(|index| self.calls[index])
+    }
+
+    /// Each call belongs to the newest attempt of its worker that was on record when it came, and to no other's.
+    fn matched(&self) -> Vec<Match<'a>> {
+        let mut taken: Vec<&Attempt> = Vec::new();
+        let mut matches = Vec::new();
+        for call in &self.calls {
+            let found = self.best(call, &taken);
+            if let Match::Attempt(attempt) = found {
+                taken.push(attempt);
+            }
+            matches.push(found);
         }
+        matches
+    }
+
+    fn best(&self, call: &Call, taken: &[&Attempt]) -> Match<'a> {
+        let of_holder = |attempt: &&Attempt| self.holder(&attempt.nonce).is_none_or(|holder| holder == call.holder);
+        let mine: Vec<_> = self.attempts().iter().filter(of_holder).collect();
+        let free = |attempt: &&&Attempt| !taken.iter().any(|one| std::ptr::eq(*one, **attempt));
+        let surely = |attempt: &&&Attempt| self.recorded(attempt).unwrap_or(attempt.started_at) <= call.started;
+        // The server's own time is exact, the worker's estimate of it is not.
+        let likely = |attempt: &&&Attempt| {
+            self.recorded(attempt).is_none() && attempt.started_at.before(super::ESTIMATE) <= call.started
+        };
+        let attempt = mine.iter().filter(free).rfind(surely).or_else(|| mine.iter().filter(free).find(likely));
+        match (attempt, mine.iter().rfind(surely)) {
+            (Some(attempt), _) => Match::Attempt(attempt),
+            (None, Some(attempt)) => Match::Taken(attempt),
+            (None, None) => Match::Nothing,
+        }
+    }
+}
+
+/// Where a call belongs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Match<'a> {
+    /// To this attempt.
+    Attempt(&'a Attempt),
+    /// To this one, which had made a call already.
+    Taken(&'a Attempt),
+    /// Nowhere.
+    Nothing,
+}
+
+/// Which of STATE's sequences were seen, and when each was stored. One that was written over while nobody could look is
+/// missing.
+struct Sight(Vec<(u64, Timestamp)>);
+
+impl Sight {
+    fn of(history: &History) -> Self {
+        let mut seen: Vec<_> =
+            history.versions.values().flatten().map(|version| (version.seq, version.written)).collect();
+        seen.sort_unstable();
+        Self(seen)
+    }
+
+    /// Whether everything stored from `moment` on up to the sequence `last` was seen.
+    fn unbroken(&self, moment: Timestamp, last: u64) -> bool {
+        let first = self.0.partition_point(|(_, written)| *written < moment);
+        let end = self.0.partition_point(|(seq, _)| *seq <= last);
+        // One more behind, so that a gap right before the first is seen too.
+        let first = first.saturating_sub(1);
+        self.0.get(first..end).and_then(|seen| Some(last - seen.first()?.0 + 1 == seen.len() as u64)).unwrap_or(false)
     }
 }
 

@@ -72,6 +72,8 @@ pub(crate) enum Rule {
     TruncatedCompleted,
     /// A stream's deltas do not add up to the job's output.
     StreamDiffers,
+    /// A chat call ended in good order with something else than the job's output.
+    ChatDiffers,
     /// A process ended by itself, or did not stop as it should.
     Mishap,
 }
@@ -94,7 +96,7 @@ pub(crate) fn check(history: &History) -> Vec<Violation> {
         ends::check(history, id, &dossier, &mut found);
         calls::check(history, id, &dossier, &mut found);
         ambiguous::check(history, id, &dossier, &mut found);
-        promises::check(id, &dossier, &mut found);
+        promises::check(history, id, &dossier, &mut found);
     }
     promises::check_identities(history, &mut found);
     for call in history.calls.iter().filter(|call| call.id.is_none()) {

@@ -6,16 +6,18 @@ use schemas::id::JobId;
 use schemas::state::{Outcome, Phase};
 use schemas::view::Status;
 
+use super::dossier::disturbance;
 use super::{Dossier, Found, Rule};
 use crate::history::{Ending, History, Record, Seen};
 
-pub(super) fn check(id: JobId, dossier: &Dossier<'_>, found: &mut Found) {
+pub(super) fn check(history: &History, id: JobId, dossier: &Dossier<'_>, found: &mut Found) {
     let Some(record) = dossier.record else { return };
     cancelled(id, dossier, record, found);
     if record.phase == Phase::Completed {
         completed(id, dossier, record, found);
     }
-    streamed(id, dossier, found);
+    streamed(history, id, dossier, record, found);
+    chatted(id, dossier, record, found);
 }
 
 /// Each key one job, each client one job, and no job two clients'.
@@ -58,12 +60,25 @@ fn completed(id: JobId, dossier: &Dossier<'_>, record: &Record, found: &mut Foun
     }
 }
 
-fn streamed(id: JobId, dossier: &Dossier<'_>, found: &mut Found) {
+/// Deltas live in the broker's memory and are lost with it; what is there is still the beginning of the output.
+fn streamed(history: &History, id: JobId, dossier: &Dossier<'_>, record: &Record, found: &mut Found) {
     for event in dossier.clients.iter().flat_map(|client| &client.events) {
-        if let Seen::Streamed(Status::Completed, output, Some(text)) = &event.what
-            && output.as_ref() != Some(text)
-        {
+        let Seen::Streamed(Status::Completed, Some(output), Some(text)) = &event.what else { continue };
+        let since = dossier.attempts().first().map_or(record.written, |attempt| attempt.started_at);
+        let lost = || disturbance(&history.faults, Some(&record.holder), since, event.at).is_some();
+        if !output.starts_with(text.as_str()) || (output != text && !lost()) {
             found.add(Rule::StreamDiffers, id, format!("its deltas say {text:?}, its output {output:?}"));
+        }
+    }
+}
+
+/// A chat call that ended in good order gave the whole of the job's output.
+fn chatted(id: JobId, dossier: &Dossier<'_>, record: &Record, found: &mut Found) {
+    for event in dossier.clients.iter().flat_map(|client| &client.events) {
+        let Seen::Chatted(text) = &event.what else { continue };
+        if record.phase != Phase::Completed || record.output.as_ref() != Some(text) {
+            let detail = format!("its client was told {text:?}, it ended {} with {:?}", record.phase, record.output);
+            found.add(Rule::ChatDiffers, id, detail);
         }
     }
 }

@@ -169,6 +169,7 @@ fn plant(rule: Rule, history: &mut History) {
             let torn = Seen::Streamed(Status::Completed, text(), Some("a whole".to_owned()));
             history.clients[0].events.push(event(6, torn));
         }
+        Rule::ChatDiffers => history.clients[0].events.push(event(6, Seen::Chatted("a whole".to_owned()))),
         Rule::Mishap => {
             let what = "it ended with 101".to_owned();
             history.mishaps.push(Mishap { victim: "worker-1".to_owned(), at: at(3), what });
@@ -227,6 +228,24 @@ fn an_answer_that_comes_back_late_is_no_second_result() {
     history.faults.clear();
     let rules: Vec<_> = check(&history).iter().map(|violation| violation.rule).collect();
     assert_eq!(rules, [Rule::SecondCallWithoutCause, Rule::UnexplainedAmbiguity]);
+}
+
+/// Deltas are lost with the broker's memory, and only then; what is left is still the beginning of the output.
+#[test]
+fn a_stream_may_lose_its_end_to_a_fault_alone() {
+    let named = |history: &History| check(history).iter().any(|one| one.rule == Rule::StreamDiffers);
+    let streamed = |number: u128, text: &str| {
+        let mut history = sound();
+        let what = Seen::Streamed(Status::Completed, Some(TEXT.to_owned()), Some(text.to_owned()));
+        history.clients[number as usize - 1].events.push(event(18, what));
+        (history.faults[0].victim, history.faults[0].blow) = ("nats-a".to_owned(), Blow::Kill);
+        history
+    };
+    assert!(!named(&streamed(2, "a whole")));
+    assert!(named(&streamed(2, "whole")));
+    let mut calm = streamed(2, "a whole");
+    calm.faults.clear();
+    assert!(named(&calm));
 }
 
 /// What a frozen link still held arrives after its attempt was given up: nobody can call it back.

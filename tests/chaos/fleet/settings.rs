@@ -14,6 +14,7 @@ pub(super) fn common(options: &Options) -> BTreeMap<String, String> {
         ("STREAMS__REPLICAS", options.nodes.to_string()),
         ("INGRESS__KEYS", keys),
         ("INGRESS__SUBMIT_TIMEOUT", "2s".to_owned()),
+        ("INGRESS__LEAVE_GRACE", "2s".to_owned()),
         ("WORKER__LEASE", milliseconds(options.lease)),
         ("WORKER__RENEW_EVERY", milliseconds(options.lease / 3)),
         ("WORKER__CLOCK_MARGIN", milliseconds(options.lease / 10)),

@@ -82,6 +82,11 @@ impl Doors {
         event(door, what)
     }
 
+    /// Calls the chat API.
+    pub(crate) async fn chat(&self, door: usize, body: &Value) -> Result<Response, reqwest::Error> {
+        self.request(door, reqwest::Method::POST, "/v1/chat/completions").json(body).send().await
+    }
+
     /// Opens a job's events, behind the last one that was seen.
     pub(crate) async fn events(&self, door: usize, id: JobId, last: Option<&str>) -> Result<Response, Seen> {
         let path = format!("/v1/jobs/{}/events", id.job());

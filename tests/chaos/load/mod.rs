@@ -1,6 +1,7 @@
 //! Clients by the hundred, over HTTP as anybody's would be: they submit, with and without keys, stream, cancel, poll, look
 //! again, and write down what they saw.
 
+mod chat;
 mod events;
 mod http;
 mod wish;
@@ -81,6 +82,10 @@ impl Visit {
         let mut client = http::blank(&self.wish.marker, self.wish.key());
         match self.wish.manner {
             Manner::Keyed(copies) => self.submit_keyed(&mut client, copies).await,
+            Manner::Chat(stream) => {
+                let body = self.wish.chat_body(stream);
+                client.events.extend(chat::call(&self.doors, self.wish.door, &body, stream).await);
+            }
             _ => {
                 let body = self.wish.body(clock::now());
                 client.events.push(self.doors.submit(self.wish.door, &body, None).await);

@@ -22,6 +22,8 @@ pub(crate) enum Manner {
     Cancelled(Duration),
     /// Not to be started for this many seconds.
     Delayed(u64),
+    /// A call of the chat API, streamed or not, which waits for its answer.
+    Chat(bool),
 }
 
 /// One wish.
@@ -50,6 +52,7 @@ impl Wish {
             15..25 => Manner::Streamed,
             25..33 => Manner::Cancelled(Duration::from_millis(rng.random_range(0..900))),
             33..41 => Manner::Delayed(rng.random_range(1..5)),
+            41..51 => Manner::Chat(rng.random_bool(0.5)),
             _ => Manner::Plain,
         };
         Self {
@@ -77,6 +80,12 @@ impl Wish {
             _ => {}
         }
         body
+    }
+
+    /// The body of its chat call.
+    pub(crate) fn chat_body(&self, stream: bool) -> Value {
+        let content = format!("{} please", self.marker);
+        json!({"model": NAME, "messages": [{"role": "user", "content": content}], "stream": stream})
     }
 
     /// Its idempotency key, if it has one.
