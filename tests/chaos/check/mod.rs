@@ -68,6 +68,8 @@ pub(crate) enum Rule {
     IdShared,
     /// A client was told "cancelled", and the job ended otherwise.
     CancelIgnored,
+    /// A job was cancelled, and its call went on.
+    CallOutlivedCancel,
     /// A job completed with what no call of it had answered in whole.
     TruncatedCompleted,
     /// A stream's deltas do not add up to the job's output.

@@ -1,6 +1,7 @@
 //! What single clients were told: one key is one job, cancelled is cancelled, and no half answer is ever a whole one.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemas::id::JobId;
 use schemas::state::{Outcome, Phase};
@@ -8,11 +9,15 @@ use schemas::view::Status;
 
 use super::dossier::disturbance;
 use super::{Dossier, Found, Rule};
-use crate::history::{Ending, History, Record, Seen};
+use crate::history::{Call, Ending, Fault, History, Record, Seen};
+
+/// How long a holder may take to drop the call of a cancelled job: a lost hint is made good by the next renewal.
+const DROPPING: Duration = Duration::from_millis(2500);
 
 pub(super) fn check(history: &History, id: JobId, dossier: &Dossier<'_>, found: &mut Found) {
     let Some(record) = dossier.record else { return };
     cancelled(id, dossier, record, found);
+    dropped(history, id, dossier, record, found);
     if record.phase == Phase::Completed {
         completed(id, dossier, record, found);
     }
@@ -43,6 +48,18 @@ fn cancelled(id: JobId, dossier: &Dossier<'_>, record: &Record, found: &mut Foun
     for status in told.filter(|status| status.is_terminal()) {
         if status != Status::from(record.phase) {
             found.add(Rule::CancelIgnored, id, format!("a cancel answered {status}, it ended {}", record.phase));
+        }
+    }
+}
+
+/// The upstream request of a cancelled job is really dropped, unless its holder could not hear of it.
+fn dropped(history: &History, id: JobId, dossier: &Dossier<'_>, record: &Record, found: &mut Found) {
+    let latest = record.written.after(DROPPING);
+    let went_on = |call: &&&Call| call.started < record.written && call.ended.is_none_or(|ended| ended > latest);
+    for call in dossier.calls.iter().filter(went_on).filter(|_| record.phase == Phase::Cancelled) {
+        let deaf = |fault: &&Fault| fault.disturbs(&call.holder) || fault.delays_calls_of(&call.holder);
+        if !history.faults.iter().filter(deaf).any(|fault| fault.overlaps(call.started, latest)) {
+            found.add(Rule::CallOutlivedCancel, id, format!("the call of {} at {} went on", call.holder, call.started));
         }
     }
 }

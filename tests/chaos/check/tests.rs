@@ -164,6 +164,10 @@ fn plant(rule: Rule, history: &mut History) {
         Rule::KeyDoubled => history.clients[0].events.push(event(2, Seen::Accepted(id(2)))),
         Rule::IdShared => history.clients.push(client(9, vec![event(2, Seen::Accepted(id(1)))])),
         Rule::CancelIgnored => history.clients[0].events.push(event(2, Seen::CancelSaid(Status::Cancelled))),
+        Rule::CallOutlivedCancel => {
+            plain(history).phase = Phase::Cancelled;
+            history.calls[0].ended = Some(at(9));
+        }
         Rule::TruncatedCompleted => history.calls[0].ending = Ending::Truncated,
         Rule::StreamDiffers => {
             let torn = Seen::Streamed(Status::Completed, text(), Some("a whole".to_owned()));

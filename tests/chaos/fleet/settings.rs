@@ -23,7 +23,7 @@ pub(super) fn common(options: &Options) -> BTreeMap<String, String> {
         ("WORKER__CONNECT_TIMEOUT", "2s".to_owned()),
         ("WORKER__CALL_TIMEOUT", "10s".to_owned()),
         ("WORKER__IDLE_TIMEOUT", "5s".to_owned()),
-        ("WORKER__MAX_UNRESOLVED", "20".to_owned()),
+        ("WORKER__MAX_UNRESOLVED", "3".to_owned()),
         ("RETRY__MAX_ATTEMPTS", "8".to_owned()),
         ("RETRY__INITIAL", "100ms".to_owned()),
         ("RETRY__MAX", "2s".to_owned()),

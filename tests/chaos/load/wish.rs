@@ -33,6 +33,8 @@ pub(crate) struct Wish {
     pub(crate) marker: String,
     /// How it is made.
     pub(crate) manner: Manner,
+    /// The seconds after which it may end unanswered, if it sets a deadline.
+    pub(crate) deadline: Option<u64>,
     /// Its lane.
     pub(crate) lane: &'static str,
     /// What to do after a lost call.
@@ -58,6 +60,7 @@ impl Wish {
         Self {
             marker: format!("wish{number}of{seed}"),
             manner,
+            deadline: rng.random_bool(0.06).then(|| rng.random_range(1..5)),
             lane: ["high", "normal", "low"][rng.random_range(0..3)],
             on_ambiguous: if rng.random_bool(0.15) { "fail" } else { "retry" },
             door: rng.random_range(0..64),
@@ -72,14 +75,20 @@ impl Wish {
             "model": NAME, "messages": [{"role": "user", "content": content}],
             "lane": self.lane, "on_ambiguous": self.on_ambiguous, "metadata": {"marker": self.marker},
         });
+        let moment = |seconds| json!(now.after(Duration::from_secs(seconds)).to_string());
+        if let Some(seconds) = self.deadline {
+            body["deadline"] = moment(seconds + self.delay());
+        }
         match self.manner {
             Manner::Streamed => body["stream"] = json!(true),
-            Manner::Delayed(seconds) => {
-                body["not_before"] = json!(now.after(Duration::from_secs(seconds)).to_string());
-            }
+            Manner::Delayed(seconds) => body["not_before"] = moment(seconds),
             _ => {}
         }
         body
+    }
+
+    const fn delay(&self) -> u64 {
+        if let Manner::Delayed(seconds) = self.manner { seconds } else { 0 }
     }
 
     /// The body of its chat call.
