@@ -6,7 +6,7 @@ use std::fmt::Display;
 use schemas::timestamp::Timestamp;
 
 use crate::check::{Dossier, Violation};
-use crate::history::{Fault, History};
+use crate::history::{Event, Fault, History, Seen};
 use crate::options::Options;
 
 /// Violations of one rule that are named; the rest are counted.
@@ -42,6 +42,10 @@ fn table(history: &History) {
     println!("{:-<72}", "");
     row("wishes", &history.clients.len());
     row("accepted", &history.clients.iter().filter(|client| !client.ids().is_empty()).count());
+    row(
+        "answers refused or broken",
+        &counted(history.clients.iter().flat_map(|client| &client.events).filter_map(trouble)),
+    );
     row("records by phase", &counted(history.records.values().map(|record| record.phase)));
     row("dead letters", &history.dead.len());
     row(
@@ -57,6 +61,14 @@ fn table(history: &History) {
     row("versions of records seen", &history.versions.values().map(Vec::len).sum::<usize>());
     row("rows in SQL", &history.rows.as_ref().map_or("none wanted".to_owned(), |rows| rows.len().to_string()));
     println!("{:-<72}", "");
+}
+
+fn trouble(event: &Event) -> Option<String> {
+    match event.what {
+        Seen::Refused(status) => Some(status.to_string()),
+        Seen::Broken(what) => Some(what.to_owned()),
+        _ => None,
+    }
 }
 
 fn counted<T: Display>(things: impl Iterator<Item = T>) -> String {

@@ -3,6 +3,7 @@
 use futures::StreamExt;
 use schemas::delta::{Delta, Frame};
 use schemas::id::JobId;
+use schemas::state::Outcome;
 use schemas::view::JobView;
 use tokio::time::{Instant, sleep};
 
@@ -31,8 +32,8 @@ pub(super) async fn follow(doors: &Doors, mut door: usize, id: JobId, deadline: 
             Err(what) => seen.push(event(door, what)),
         }
         if let Some(view) = reader.done.take() {
-            let whole = reader.last.is_some() && !reader.torn;
-            seen.push(event(door, Seen::Streamed(view.status, text(&view), whole.then_some(reader.text))));
+            let told = reader.told(&view);
+            seen.push(event(door, Seen::Streamed(view.status, text(&view), told)));
             break;
         }
         door += 1;
@@ -50,6 +51,15 @@ impl Reader {
                 let block: Vec<_> = buffer.drain(..end + 2).collect();
                 self.block(&String::from_utf8_lossy(&block));
             }
+        }
+    }
+
+    /// What was told of the answer: nothing, where the deltas are another attempt's; `None` where some were missed.
+    fn told(&self, view: &JobView) -> Option<String> {
+        let answering = view.attempts.iter().rfind(|attempt| attempt.outcome == Some(Outcome::Ok))?.number;
+        match self.last {
+            Some((attempt, _)) if attempt == answering => Some(self.text.clone()).filter(|_| !self.torn),
+            _ => Some(String::new()),
         }
     }
 
