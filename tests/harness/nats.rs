@@ -1,5 +1,6 @@
 //! A real nats-server of one test's own, on its own port and folder, that can be stopped, killed, frozen and brought back.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,21 +15,60 @@ use crate::{paths, ports, wait};
 const START_LIMIT: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
-/// One nats-server with JetStream, configured by the repository's own `nats.conf`.
+/// One nats-server with JetStream, configured by the repository's own `nats.conf` or, in a cluster, `deploy/nats/cluster`.
 #[derive(Debug)]
 pub struct Nats {
     port: u16,
     store: TempDir,
+    config: PathBuf,
+    /// Where its routes are, in a cluster.
+    routes: Vec<String>,
     process: Option<Child>,
 }
 
 impl Nats {
     /// Starts one and waits until it serves.
     pub async fn start() -> Self {
-        let store = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut server = Self { port: ports::free(), store, process: None };
+        let mut server = Self::new(paths::repository().join("nats.conf"), Vec::new());
         server.resurrect().await;
         server
+    }
+
+    /// Starts a cluster of three, `a`, `b` and `c`, and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn cluster() -> [Self; 3] {
+        let routes = [(); 3].map(|()| ports::free());
+        let folder = paths::repository().join("deploy/nats/cluster");
+        let mut number = 0;
+        let mut servers = ["a.conf", "b.conf", "c.conf"].map(|config| {
+            let (own, others) = (routes[number], routes.iter().filter(|port| **port != routes[number]));
+            let others: Vec<_> = others.map(|port| format!("nats://127.0.0.1:{port}")).collect();
+            number += 1;
+            let routes =
+                vec!["--cluster".into(), format!("nats://127.0.0.1:{own}"), "--routes".into(), others.join(",")];
+            Self::new(folder.join(config), routes)
+        });
+        // None serves before a majority is there.
+        servers.iter_mut().for_each(Self::launch);
+        for server in &servers {
+            server.serves().await;
+            let client = server.client().await;
+            wait::until("JetStream", START_LIMIT, async || has_leader(&client).await).await;
+        }
+        servers
+    }
+
+    fn new(config: PathBuf, routes: Vec<String>) -> Self {
+        let store = tempfile::tempdir().expect("a temporary folder can be made");
+        Self { port: ports::free(), store, config, routes, process: None }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Where clients connect.
@@ -53,11 +93,26 @@ impl Nats {
 
     /// Starts it again, on the same port and data.
     pub async fn resurrect(&mut self) {
+        self.launch();
+        self.serves().await;
+    }
+
+    fn launch(&mut self) {
         let mut command = Command::new(paths::nats_server());
-        command.arg("-c").arg(paths::repository().join("nats.conf"));
+        command.arg("-c").arg(&self.config).args(&self.routes);
         command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"]).arg(self.store.path());
         self.process = Some(Child::start("nats-server", &mut command));
+    }
+
+    /// Waits until it takes connections.
+    pub async fn serves(&self) {
         wait::until("nats-server", START_LIMIT, async || self.greeting().await).await;
+    }
+
+    /// Its process, while it has one.
+    #[must_use]
+    pub const fn child(&self) -> Option<&Child> {
+        self.process.as_ref()
     }
 
     /// Stops it in good order.
@@ -93,4 +148,10 @@ impl Nats {
         BufReader::new(stream).read_line(&mut line).await.map_err(|error| error.to_string())?;
         wait::check(line.starts_with("INFO ") && line.contains("\"jetstream\":true"), line)
     }
+}
+
+/// Whether JetStream answers: in a cluster, once it has a leader.
+async fn has_leader(client: &async_nats::Client) -> Result<(), String> {
+    let context = async_nats::jetstream::new(client.clone());
+    context.query_account().await.map(drop).map_err(|error| error.to_string())
 }

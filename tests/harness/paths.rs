@@ -42,7 +42,9 @@ pub fn portbroker() -> PathBuf {
         return path.into();
     }
     let test = env::current_exe().expect("the test knows its own path");
-    let profile = test.parent().and_then(Path::parent).expect("tests live in target/<profile>/deps");
+    let folder = test.parent().expect("a program lies in a folder");
+    // Tests lie in target/<profile>/deps, programs in target/<profile>.
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let binary = profile.join("portbroker");
     assert!(binary.is_file(), "{} is missing: cargo build -p portbroker", binary.display());
     binary

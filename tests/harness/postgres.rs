@@ -58,6 +58,12 @@ impl Postgres {
         format!("postgres://portbroker@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Starts it again, on the same port and data.
     pub async fn resurrect(&mut self) {
         let mut postgres = command("postgres");

@@ -63,9 +63,14 @@ impl Process {
     /// Starts `role` and does not wait.
     #[must_use]
     pub fn launch(role: Role, environment: &BTreeMap<String, String>) -> Self {
-        let address = format!("127.0.0.1:{}", ports::free());
+        Self::launch_at(&format!("127.0.0.1:{}", ports::free()), role, environment)
+    }
+
+    /// Starts `role` listening on `address`, so that one that was killed can come back there, and does not wait.
+    #[must_use]
+    pub fn launch_at(address: &str, role: Role, environment: &BTreeMap<String, String>) -> Self {
         let mut command = Command::new(paths::portbroker());
-        command.arg(role.subcommand()).env_clear().envs(environment).env(role.listen_variable(), &address);
+        command.arg(role.subcommand()).env_clear().envs(environment).env(role.listen_variable(), address);
         for name in INHERITED {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -125,11 +130,20 @@ impl Process {
         kib * 1024
     }
 
+    /// Whether it says that it is ready.
+    pub async fn is_ready(&self) -> bool {
+        self.child.ended().is_none() && self.asked().await.is_ok()
+    }
+
     async fn ready(&self) -> Result<(), String> {
         if let Some(status) = self.child.ended() {
             let lines = self.child.lines();
             panic!("it ended with {status} before it was ready:\n{}", lines.join("\n"));
         }
+        self.asked().await
+    }
+
+    async fn asked(&self) -> Result<(), String> {
         let url = format!("{}/health/ready", self.base);
         let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
         wait::check(answer.status().is_success(), answer.status())

@@ -33,6 +33,12 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Starts it again, empty, on the same port.
     pub async fn resurrect(&mut self) {
         let mut command = Command::new(paths::program("PORTBROKER_REDIS_SERVER", "redis-server", &[]));

@@ -1,0 +1,26 @@
+//! The chaos instrument: PortBroker as real processes under load and faults, and a checker that holds what the clients,
+//! the provider, the broker and SQL saw against the invariants. `--help` tells how to use it.
+
+mod check;
+mod faults;
+mod fleet;
+mod history;
+mod load;
+mod options;
+mod provider;
+mod report;
+mod run;
+mod witness;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = options::Options::parse();
+    let history = run::run(&options).await;
+    let violations = check::check(&history);
+    report::print(&options, &history, &violations);
+    if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

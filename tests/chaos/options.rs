@@ -1,0 +1,105 @@
+//! The command line: how long, how hard, and what to hit.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+const EXAMPLES: &str = "\
+Examples:
+  ./tests/chaos/run.sh --minutes 1 --seed 7                     the form that CI runs
+  ./tests/chaos/run.sh --minutes 20 --nodes 3                   the long form on a cluster of three
+  ./tests/chaos/run.sh --kills-per-minute 30 --spare nats-a     mostly kills, none of them the broker's
+  ./tests/chaos/run.sh --partitions-per-minute 0 --no-redis     no partitions, no Redis
+  ./tests/chaos/run.sh --minutes 5 --logs chaos-logs            keeps every process's log in that folder
+
+Exit status: 0 nothing was violated, 1 something was, 2 the command line is wrong, 101 the run could not be set up.";
+
+/// Runs PortBroker as real processes under load, hurts them at random, and holds what every witness saw against the
+/// invariants.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "chaos", after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// How long load and faults go on; draining and checking come after.
+    #[arg(long, default_value_t = 1.0, value_name = "N")]
+    pub(crate) minutes: f64,
+    /// The same seed makes the same wishes and the same plan of faults; their interleaving is the machine's.
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+    /// Servers of the broker: 1, or 3 with every stream on all three.
+    #[arg(long, default_value_t = 1, value_parser = parse_nodes)]
+    pub(crate) nodes: usize,
+    /// Workers.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) workers: usize,
+    /// New jobs a second, while fewer than --clients wait.
+    #[arg(long, default_value_t = 50.0, value_name = "RATE")]
+    pub(crate) jobs_per_second: f64,
+    /// Most clients at once.
+    #[arg(long, default_value_t = 400)]
+    pub(crate) clients: usize,
+    /// The provider's mean time to answer, in milliseconds.
+    #[arg(long, default_value_t = 300, value_name = "MS")]
+    pub(crate) provider_latency: u64,
+    /// Share of calls that the provider refuses or tears, 0 to 1.
+    #[arg(long, default_value_t = 0.06, value_name = "SHARE")]
+    pub(crate) provider_failures: f64,
+    /// kill -9, of any process.
+    #[arg(long, default_value_t = 8.0, value_name = "RATE")]
+    pub(crate) kills_per_minute: f64,
+    /// SIGSTOP, often for longer than a lease, then SIGCONT.
+    #[arg(long, default_value_t = 3.0, value_name = "RATE")]
+    pub(crate) stops_per_minute: f64,
+    /// SIGTERM, then started again.
+    #[arg(long, default_value_t = 2.0, value_name = "RATE")]
+    pub(crate) restarts_per_minute: f64,
+    /// Cut or frozen links between two processes.
+    #[arg(long, default_value_t = 4.0, value_name = "RATE")]
+    pub(crate) partitions_per_minute: f64,
+    /// Never hit this one (worker-1, ingress-2, nats-a, redis, postgres, alerting); may be repeated.
+    #[arg(long, value_name = "VICTIM")]
+    pub(crate) spare: Vec<String>,
+    /// Without Redis.
+    #[arg(long)]
+    pub(crate) no_redis: bool,
+    /// Without PostgreSQL: each ingress keeps a history of its own, which is not checked.
+    #[arg(long)]
+    pub(crate) no_postgres: bool,
+    /// A worker's lease, in milliseconds; it renews three times as often.
+    #[arg(long, default_value_t = 3000, value_name = "MS")]
+    pub(crate) lease: u64,
+    /// How long everything may take to come to rest after the last fault, in seconds.
+    #[arg(long, default_value_t = 90, value_name = "SECONDS")]
+    pub(crate) drain: u64,
+    /// Keep the logs of all processes, dead ones included, in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) logs: Option<PathBuf>,
+    /// Show the whole story of this many violations of each rule.
+    #[arg(long, default_value_t = 2, value_name = "COUNT")]
+    pub(crate) stories: usize,
+}
+
+impl Options {
+    /// How long load and faults go on.
+    pub(crate) fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.minutes * 60.0)
+    }
+
+    /// A worker's lease.
+    pub(crate) const fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease)
+    }
+
+    /// How long everything may take to come to rest.
+    pub(crate) const fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain)
+    }
+}
+
+fn parse_nodes(text: &str) -> Result<usize, String> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        _ => Err("write 1 or 3".to_owned()),
+    }
+}

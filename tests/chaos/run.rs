@@ -1,0 +1,103 @@
+//! One run: start, load and faults together, rest, then the statements of all witnesses.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use tokio::time::{Instant, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::faults::{self, Log};
+use crate::fleet::Fleet;
+use crate::history::{Client, History, Record};
+use crate::load::{self, Tally};
+use crate::options::Options;
+use crate::witness;
+
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_secs(1);
+
+/// Runs it and gathers everything that is known.
+pub(crate) async fn run(options: &Options) -> History {
+    if let Some(folder) = &options.logs {
+        fs::create_dir_all(folder).expect("the folder for logs can be made");
+    }
+    println!("chaos: seed {}, {} minutes, {} broker servers: starting", options.seed, options.minutes, options.nodes);
+    let fleet = Fleet::start(options).await;
+    println!("chaos: everything is ready, its files are in {}", fleet.folder().display());
+    let context = witness::connect(&fleet.broker).await;
+    let (log, tally) = (Log::default(), Arc::new(Tally::default()));
+    let (over, rested) = (CancellationToken::new(), CancellationToken::new());
+    let act = async {
+        sleep(options.duration()).await;
+        over.cancel();
+    };
+    let acted = async {
+        let play = (
+            load::run(options, &fleet.bases, Arc::clone(&tally), over.clone()),
+            faults::run(options, &fleet, log.clone(), over.clone()),
+            act,
+        );
+        let (clients, (), ()) = tokio::join!(play.0, play.1, play.2);
+        rest(options, &context).await;
+        rested.cancel();
+        clients
+    };
+    let (clients, versions, ()) = tokio::join!(
+        acted,
+        witness::follow(context.clone(), rested.clone()),
+        progress(&fleet, &tally, &log, rested.clone()),
+    );
+    let mut history = gather(&fleet, &context, options, clients).await;
+    history.versions = versions;
+    (history.faults, history.mishaps) = log.read();
+    history
+}
+
+/// Waits until every record has ended, those included whose submit was never answered.
+async fn rest(options: &Options, context: &Context) {
+    let deadline = Instant::now() + options.drain();
+    while Instant::now() < deadline {
+        if witness::records(context).await.values().all(has_ended) {
+            return;
+        }
+        sleep(POLL).await;
+    }
+}
+
+fn has_ended(record: &Record) -> bool {
+    record.phase.is_terminal()
+}
+
+async fn gather(fleet: &Fleet, context: &Context, options: &Options, clients: Vec<Client>) -> History {
+    let records = witness::records(context).await;
+    let dead = witness::dead(context).await;
+    let ended = records.values().filter(|record| has_ended(record)).count();
+    let rows = match &fleet.sql {
+        Some(url) => Some(witness::rows(url, ended, options.drain()).await),
+        None => None,
+    };
+    History { clients, calls: fleet.provider.calls(), records, dead, rows, ..History::default() }
+}
+
+async fn progress(fleet: &Fleet, tally: &Tally, log: &Log, stop: CancellationToken) {
+    let (started, mut tick) = (Instant::now(), interval(PROGRESS_EVERY));
+    tick.tick().await;
+    loop {
+        tokio::select! { _ = tick.tick() => {} () = stop.cancelled() => return }
+        let (calls, open) = fleet.provider.count();
+        let (faults, mishaps) = log.read();
+        println!(
+            "{:>5}s  wishes {:>6}  accepted {:>6}  ended {:>6}  calls {:>6} ({open} open)  faults {:>4}  mishaps {}",
+            started.elapsed().as_secs(),
+            tally.wishes.load(Ordering::Relaxed),
+            tally.accepted.load(Ordering::Relaxed),
+            tally.ended.load(Ordering::Relaxed),
+            calls,
+            faults.len(),
+            mishaps.len(),
+        );
+    }
+}
