@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::fs;
 
 use schemas::timestamp::Timestamp;
 
@@ -15,6 +16,11 @@ const HEADLINES: usize = 20;
 /// Prints it all.
 pub(crate) fn print(options: &Options, history: &History, violations: &[Violation]) {
     table(history);
+    if let Some(folder) = &options.logs {
+        let path = folder.join("faults.log");
+        let kept = fs::write(&path, faults(history));
+        kept.unwrap_or_else(|error| eprintln!("{} cannot be written: {error}", path.display()));
+    }
     let mut told: BTreeMap<_, usize> = BTreeMap::new();
     let dossiers = Dossier::all(history);
     for violation in violations {
@@ -35,6 +41,16 @@ pub(crate) fn print(options: &Options, history: &History, violations: &[Violatio
         0 => println!("chaos: no violation"),
         count => println!("chaos: {count} violations: {rules}; seed {}", options.seed),
     }
+}
+
+/// Every fault, a line each: from when to when, what, and whom.
+fn faults(history: &History) -> String {
+    let line = |fault: &Fault| format!("{}  {}  {} {}\n", fault.began, fault.ended, fault.blow, whom(fault));
+    history.faults.iter().map(line).collect()
+}
+
+fn whom(fault: &Fault) -> String {
+    fault.peer.as_ref().map_or(fault.victim.clone(), |peer| format!("{} from {peer}", fault.victim))
 }
 
 fn table(history: &History) {
@@ -126,7 +142,9 @@ fn story(history: &History, dossier: &Dossier<'_>) -> Vec<String> {
     if let (Some(first), Some(last)) = (first, last) {
         let callers = dossier.calls.iter().map(|call| call.holder.as_str());
         let holders: BTreeSet<_> = callers.chain(dossier.versions.iter().map(|one| one.holder.as_str())).collect();
-        let near = |fault: &&Fault| holders.iter().any(|holder| fault.victim == *holder || fault.disturbs(holder));
+        let near = |fault: &&Fault| {
+            fault.victim.starts_with("ingress") || holders.iter().any(|one| fault.victim == *one || fault.disturbs(one))
+        };
         lines.extend(history.faults.iter().filter(|fault| fault.overlaps(first, last)).filter(near).flat_map(around));
     }
     lines.sort();
@@ -134,7 +152,7 @@ fn story(history: &History, dossier: &Dossier<'_>) -> Vec<String> {
 }
 
 fn around(fault: &Fault) -> [(Timestamp, String); 2] {
-    let whom = fault.peer.as_ref().map_or(fault.victim.clone(), |peer| format!("{} from {peer}", fault.victim));
+    let whom = whom(fault);
     [(fault.began, format!("fault   {} {whom}", fault.blow)), (fault.ended, format!("fault   {whom} well again"))]
 }
 
