@@ -93,6 +93,7 @@ async fn a_troubled_telegram_loses_nothing() {
     until("three events told", LIMIT, async || check(told(&telegram) == 3, format!("{:#?}", telegram.texts()))).await;
     assert!(telegram.messages().iter().all(|message| message.chat == supergroup));
     // A restart remembers what it told and where the group went.
+    cluster.alerting.take().unwrap().stop(LIMIT).await;
     cluster.start_alerting().await;
     publish(&cluster, [event(1)]).await;
     until("four events told", LIMIT, async || check(told(&telegram) == 4, format!("{:#?}", telegram.texts()))).await;

@@ -1,7 +1,6 @@
 //! The whole of PortBroker on real servers: every promise of the README has its test here.
 
 mod alerts;
-mod chaos;
 mod chat;
 mod clients;
 mod delays;

@@ -92,11 +92,22 @@ impl<'a> Rounds<'a> {
                     let last = self.take_last();
                     return Ok(Ending::Park { until, reason: reason.into(), last });
                 }
-                Next::Again { after } => tokio::time::sleep(after).await,
+                Next::Again { after } => self.pause(after).await?,
                 Next::NextCandidate => {}
             }
             route = worker.providers.route(&self.request.model, worker.broker.now());
         }
+    }
+
+    /// Waits in the slot, what is known of the last attempt safely in the ledger.
+    async fn pause(&mut self, after: Duration) -> Result<(), Gone> {
+        if self.open.is_none()
+            && let Some(last) = self.last.take()
+        {
+            self.lease.resolve(&last).await?;
+        }
+        tokio::time::sleep(after).await;
+        Ok(())
     }
 
     /// Asks each candidate once: an ending, or what to do next.

@@ -67,7 +67,8 @@ pub(crate) async fn build(
     shutdown: &CancellationToken,
 ) -> Result<Arc<Worker>, WorkerError> {
     let counter = Counter::new(COUNTS_KEPT);
-    services.spawn_blocking(warm_up);
+    // Before the first job is taken: loading the encodings would hold its slot, and the lease with it.
+    tokio::task::spawn_blocking(warm_up).await.unwrap_or_else(|_| tracing::error!("encodings could not be loaded"));
     let provider_metrics = ProviderMetrics::register(&metrics.registry, &metrics.chat)?;
     let redis = RedisLink::new(&config.redis, provider_metrics.clone())?.map(Arc::new);
     let file = Some(config.providers.file.as_path()).filter(|path| !path.as_os_str().is_empty());

@@ -119,7 +119,7 @@ async fn streamed(call: Call) -> Result<Response, ApiError> {
     let ending = Arc::clone(&app);
     let end =
         stream::once(async move { Input::End(inputs::end(&ending, watch, deadline, replayed).await.map(Box::new)) });
-    let inputs = stream::select(inputs::frames(frames).map(Input::Frame), end).boxed();
+    let inputs = stream::select(inputs::frames(frames, Arc::default()).map(Input::Frame), end).boxed();
     let chat = ChatStream { app: Arc::clone(&app), inputs, encoder, waiter };
     let bytes = Box::pin(chat.open()).await?.inspect(move |_| {
         // Held for as long as the stream is.

@@ -8,6 +8,7 @@ use axum::response::Response;
 use futures::stream::{self, BoxStream, StreamExt};
 use http::{HeaderMap, HeaderName};
 use schemas::id::JobId;
+use tokio::sync::Notify;
 
 use super::{Counted, about};
 use crate::app::App;
@@ -31,9 +32,16 @@ pub(crate) async fn events(
     let found = lookup::find(&app, &caller.tenant, id).await?;
     let streams = found.head().stream;
     let first = Input::View(Box::new(lookup::view(&app, id, &found).await?));
+    let ended = Arc::new(Notify::new());
+    let tell = Arc::clone(&ended);
     let statuses = inputs::statuses(Arc::clone(&app), Arc::clone(&caller.tenant), id, watch);
+    let statuses = statuses.inspect(move |view| {
+        if view.status.is_terminal() {
+            tell.notify_one();
+        }
+    });
     let statuses = stream::once(async { first }).chain(statuses.map(|view| Input::View(Box::new(view))));
-    let inputs = stream::select(statuses.boxed(), frames(&app, id, streams).await?).boxed();
+    let inputs = stream::select(statuses.boxed(), frames(&app, id, streams, ended).await?).boxed();
     let present = (Counted::new(app.metrics.clients.waiting.with_label_values(&["events"])), app.waiters.join(id));
     let events = follow::events(until(&app, inputs), streams, last_event(&headers));
     let events = events.inspect(move |_| {
@@ -44,13 +52,18 @@ pub(crate) async fn events(
 }
 
 /// The job's deltas. A job that makes none has none, for ever.
-async fn frames(app: &App, id: JobId, streams: bool) -> Result<BoxStream<'static, Input>, ApiError> {
+async fn frames(
+    app: &App,
+    id: JobId,
+    streams: bool,
+    ended: Arc<Notify>,
+) -> Result<BoxStream<'static, Input>, ApiError> {
     if !streams {
         return Ok(stream::pending().boxed());
     }
     let mut frames = app.broker.frames(id).await?;
     frames.catch_up().await;
-    Ok(inputs::frames(frames).map(Input::Frame).boxed())
+    Ok(inputs::frames(frames, ended).map(Input::Frame).boxed())
 }
 
 /// Ends with the service.

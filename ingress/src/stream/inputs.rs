@@ -9,6 +9,7 @@ use schemas::delta::Frame;
 use schemas::error::ErrorCode;
 use schemas::id::JobId;
 use schemas::view::JobView;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -18,9 +19,19 @@ use crate::lookup;
 /// How often a job's status is looked at for those who follow it. Its end is heard of at once.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// A job's frames, from the first one that the broker still has.
-pub(crate) fn frames(frames: Frames) -> BoxStream<'static, Frame> {
-    stream::unfold(frames, |mut frames| async move { frames.next().await.map(|frame| (frame, frames)) }).boxed()
+/// A job's frames, from the first one that the broker still has. When told that the job has `ended`, those are read back
+/// that were missed while the broker was away.
+pub(crate) fn frames(frames: Frames, ended: Arc<Notify>) -> BoxStream<'static, Frame> {
+    stream::unfold((frames, ended), |(mut frames, ended)| async move {
+        let frame = loop {
+            tokio::select! {
+                frame = frames.next() => break frame?,
+                () = ended.notified() => frames.catch_up().await,
+            }
+        };
+        Some((frame, (frames, ended)))
+    })
+    .boxed()
 }
 
 /// A job's statuses from now on, the last of them terminal. Ends early when the job is gone or the service stops.

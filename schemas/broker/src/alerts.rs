@@ -14,7 +14,7 @@ use crate::error::BrokerError;
 use crate::publisher::{Outgoing, Published};
 use crate::settle::Ticket;
 
-/// Without heartbeats: see `intake`.
+/// Every pull ends by itself: see `recorder`. No heartbeats: see `intake`.
 const POLL: Duration = Duration::from_secs(5);
 
 /// Alert events, each until it is acknowledged, over restarts too.
@@ -92,7 +92,7 @@ impl AlertFeed {
     pub async fn next_batch(&mut self, most: usize) -> Result<Vec<AlertDelivery>, BrokerError> {
         let failed = || BrokerError::other::<async_nats::Error>("alerts cannot be fetched");
         let mut deliveries = Vec::new();
-        let fetch = self.consumer.fetch().max_messages(most).messages().await;
+        let fetch = self.consumer.fetch().max_messages(most).expires(POLL).messages().await;
         self.take(fetch.map_err(|error| failed()(error.into()))?, &mut deliveries).await.map_err(failed())?;
         if deliveries.is_empty() {
             let poll = self.consumer.batch().max_messages(1).expires(POLL).messages().await;

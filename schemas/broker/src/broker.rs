@@ -23,6 +23,7 @@ use crate::hints::Hints;
 use crate::metrics::BrokerMetrics;
 use crate::protocol::Policy;
 use crate::publisher::{Publisher, Wire};
+use crate::store::Backoff;
 use crate::{connect, rpc, streams};
 
 const CLOCK_EVERY: Duration = Duration::from_secs(5);
@@ -64,9 +65,11 @@ impl Broker {
         let js = jetstream::ContextBuilder::new()
             .timeout(config.nats.request_timeout.max(Duration::from_secs(5)))
             .build(client.clone());
-        streams::set_up(&js, config).await?;
+        set_up_patiently(&js, config).await?;
         let broker = Self::assemble(config, instance, client, js, metrics, connects).await?;
-        broker.read_clock().await?;
+        while !broker.read_clock().await? {
+            tracing::debug!("the server answers too slowly to tell its time: asking again");
+        }
         broker.spawn(broker.clone().follow_server());
         Ok(broker)
     }
@@ -179,7 +182,8 @@ impl Broker {
         });
     }
 
-    async fn read_clock(&self) -> Result<(), BrokerError> {
+    /// Reads the server's clock. False when the answer took so long that half of it may be wrong by more than the margin.
+    async fn read_clock(&self) -> Result<bool, BrokerError> {
         #[derive(Deserialize)]
         struct Info {
             ts: String,
@@ -189,9 +193,12 @@ impl Broker {
         let api = format!("$JS.API.STREAM.INFO.{}", subject::STATE);
         let info: Info = rpc::request(&self.0.client, api, None, Bytes::new(), timeout).await?;
         let server = Timestamp::parse(&info.ts).map_err(BrokerError::Settings)?;
-        let offset = self.0.clock.observe(sent, server, runtime::clock::now());
-        self.0.metrics.clock_offset.set(offset);
-        Ok(())
+        let received = runtime::clock::now();
+        let exact = received.since(sent) < self.0.policy.margin;
+        if exact {
+            self.0.metrics.clock_offset.set(self.0.clock.observe(sent, server, received));
+        }
+        Ok(exact)
     }
 
     /// Follows the server's clock, and sets the streams up again after a reconnect: a restarted server has forgotten those
@@ -202,7 +209,7 @@ impl Broker {
             tokio::time::sleep(CLOCK_EVERY).await;
             let connects = self.0.connects.load(Ordering::Relaxed);
             let outcome = match connects == set_up_at {
-                true => self.read_clock().await,
+                true => self.read_clock().await.map(drop),
                 false => streams::set_up(&self.0.js, &self.0.config).await,
             };
             match outcome {
@@ -210,6 +217,20 @@ impl Broker {
                 Err(error) => tracing::debug!(error = %error, "the server does not answer"),
             }
         }
+    }
+}
+
+/// Sets the streams up, trying again for `nats.connect_timeout`: a cluster may have no leader yet.
+async fn set_up_patiently(js: &Context, config: &Config) -> Result<(), BrokerError> {
+    let deadline = Instant::now() + config.nats.connect_timeout;
+    let mut wait = Backoff::default();
+    loop {
+        match streams::set_up(js, config).await {
+            Ok(()) => return Ok(()),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(error) => tracing::info!(error = &error as &dyn std::error::Error, "streams not set up yet"),
+        }
+        wait.pause().await;
     }
 }
 

@@ -58,6 +58,15 @@ impl Lease {
         self.update("attempt", |held| Updating::change(held, held.attempting(plan, last, now), now)).await
     }
 
+    /// Closes the attempt that ran, before a wait: should this worker be lost in it, the failure is known all the same.
+    ///
+    /// # Errors
+    /// [`Gone`] when the job is no longer ours.
+    pub async fn resolve(&self, last: &Resolution) -> Result<(), Gone> {
+        let now = self.broker.now();
+        self.update("resolve", |held| Updating::change(held, held.resolved(Some(last), now), now)).await
+    }
+
     /// Makes sure, right before a call, that nobody else can hold the job by now.
     ///
     /// # Errors

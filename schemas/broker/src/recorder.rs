@@ -19,7 +19,7 @@ use crate::error::BrokerError;
 use crate::settle::Ticket;
 use crate::submit::HEAD_HEADER;
 
-/// Without heartbeats: see `intake`.
+/// Every pull ends by itself: one without a limit waits for ever when its answer is lost. No heartbeats: see `intake`.
 const WAIT: Duration = Duration::from_secs(5);
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 /// Most bytes of one batch in memory.
@@ -103,7 +103,7 @@ async fn follow(source: Consumer<pull::Config>, most: usize, batches: mpsc::Send
 /// As many as there are, or the next one there will be.
 async fn next(source: &Consumer<pull::Config>, most: usize) -> Result<Vec<Folded>, BrokerError> {
     let failed = || BrokerError::other::<async_nats::Error>("records cannot be fetched");
-    let fetch = source.fetch().max_messages(most).max_bytes(MOST_BYTES).messages().await;
+    let fetch = source.fetch().max_messages(most).max_bytes(MOST_BYTES).expires(WAIT).messages().await;
     let there = fold(fetch.map_err(|error| failed()(error.into()))?).await?;
     if !there.is_empty() {
         return Ok(there);

@@ -21,6 +21,8 @@ use crate::protocol::sweeping::{Sweeping, is_deletable, rest_of_patience};
 use crate::settle::Ticket;
 use crate::store::PHASE_HEADER;
 
+/// A pull without a limit waits for ever when its answer is lost.
+const FETCH_EXPIRES: Duration = Duration::from_secs(5);
 /// Most messages of one fetch, and most that one pass over a lagging lane looks at.
 const AT_ONCE: usize = 1000;
 
@@ -57,7 +59,7 @@ impl Broker {
             .await
             .map_err(BrokerError::other("the sweeper's consumer cannot be reached"))?;
         loop {
-            let fetch = consumer.fetch().max_messages(AT_ONCE).messages().await;
+            let fetch = consumer.fetch().max_messages(AT_ONCE).expires(FETCH_EXPIRES).messages().await;
             let mut batch = fetch.map_err(BrokerError::other("records cannot be fetched"))?;
             let mut taken = 0;
             while let Some(message) = batch.next().await {

@@ -10,6 +10,7 @@ use crate::rpc::{self, PubAck};
 const BATCH_ID: &str = "Nats-Batch-Id";
 const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
 const BATCH_COMMIT: &str = "Nats-Batch-Commit";
+const ID_IN_PROCESS: u64 = 10_158;
 
 /// Publishes one message and waits for its acknowledgement.
 pub(super) async fn single(wire: &Wire, message: &Outgoing) -> Published {
@@ -63,6 +64,8 @@ async fn commit(wire: &Wire, batch: &[Waiting]) -> Published {
 async fn request(wire: &Wire, subject: String, headers: HeaderMap, payload: Bytes) -> Published {
     match rpc::request::<PubAck>(&wire.client, subject, Some(headers), payload, wire.timeout).await {
         Ok(ack) => Published::Stored { seq: ack.seq, duplicate: ack.duplicate },
+        // An earlier message of this id is on its way through the cluster: what becomes of it is not known yet.
+        Err(BrokerError::Refused { code: ID_IN_PROCESS, .. }) => Published::Unknown,
         Err(BrokerError::Refused { code, description }) => Published::Refused { code, description },
         Err(_) => Published::Unknown,
     }
