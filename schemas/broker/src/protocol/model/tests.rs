@@ -89,7 +89,7 @@ fn clocks() -> Scenario {
 
 /// Both margins are there, so that one alone bears an error of its size, and both together nearly twice that.
 fn far_clocks() -> Scenario {
-    Scenario { clocks: [2, 0, 0], ..clocks() }
+    Scenario { clocks: [2, 0, 0], name: "clocks far apart", ..clocks() }
 }
 
 fn sweeps() -> Scenario {
