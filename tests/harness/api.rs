@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::wait;
 
+/// How long an idle connection is kept: less than the server keeps it, as the official SDKs do.
+const IDLE: Duration = Duration::from_secs(5);
 /// How long a job of a test may take, outages included.
 pub const JOB_LIMIT: Duration = Duration::from_secs(120);
 
@@ -57,7 +59,12 @@ impl Api {
     /// When the machine's HTTP client cannot be made.
     #[must_use]
     pub fn new(base: &str, key: &str) -> Self {
-        let http = Client::builder().no_proxy().timeout(JOB_LIMIT).build().expect("a client without TLS settings");
+        let http = Client::builder()
+            .no_proxy()
+            .timeout(JOB_LIMIT)
+            .pool_idle_timeout(IDLE)
+            .build()
+            .expect("a client without TLS settings");
         Self { base: base.to_owned(), key: key.to_owned(), http }
     }
 

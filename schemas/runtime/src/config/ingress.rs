@@ -23,7 +23,7 @@ pub struct IngressConfig {
     pub body_memory_bytes: usize,
     /// Most connections at once.
     pub max_connections: usize,
-    /// How long a client may take to send its headers.
+    /// How long a client may take to send its headers, and how long an idle connection is kept.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
     /// How long a client may take to send its body.
