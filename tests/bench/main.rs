@@ -1,0 +1,49 @@
+//! How many jobs a second go from submit to result, beside the floor: what raw JetStream takes with the same disk, the
+//! same durability and no HTTP, in the same run. Compare the ratios; bare figures of two machines say nothing.
+
+mod floor;
+mod load;
+
+use std::time::Duration;
+
+use clap::Parser;
+use harness::cluster::Cluster;
+
+/// Measures jobs a second, and the raw JetStream floor beside them.
+#[derive(Parser)]
+pub(crate) struct Options {
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 8)]
+    seconds: u64,
+    /// Clients that submit at once.
+    #[arg(long, default_value_t = 64)]
+    clients: usize,
+    /// Job slots of the worker.
+    #[arg(long, default_value = "512")]
+    slots: String,
+}
+
+#[tokio::main]
+async fn main() {
+    let options = Options::parse();
+    let seconds = Duration::from_secs(options.seconds);
+    let cluster = Cluster::plan().set("WORKER__SLOTS", &options.slots).set("LOG__LEVEL", "warn").start().await;
+    let client = cluster.nats.client().await;
+    println!("{:<44}{:>10}", "raw JetStream, acknowledged messages a second", "");
+    let single = floor::singly(&client, options.clients, seconds).await;
+    println!("{:<44}{single:>10.0}", "  singly, one fsync each");
+    let batched = floor::batched(&client, 64, seconds).await;
+    println!("{:<44}{batched:>10.0}", "  in atomic batches of 64");
+    let lone = load::lone(&cluster.api(), 200).await;
+    println!("one client at a time, submit to result, ms\n  p50 {:.2}, p99 {:.2}", lone.p50, lone.p99);
+    let crowd = load::crowd(&cluster, options.clients, seconds).await;
+    println!("{} clients", options.clients);
+    println!("{:<44}{:>10.0}{:>8.2} of the floor", "  jobs accepted a second", crowd.accepted, crowd.accepted / single);
+    println!(
+        "{:<44}{:>10.0}{:>8.2} of the floor",
+        "  jobs completed a second",
+        crowd.completed,
+        crowd.completed / single
+    );
+    println!("a job writes three messages: its own, its claim and its result");
+}
