@@ -6,6 +6,7 @@ mod reply;
 mod sample;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemas::chat::{Block, ChatRequest, ChatResponse, FinishReason, ToolCall, Usage};
 use schemas::delta::Delta;
@@ -43,6 +44,13 @@ impl std::fmt::Debug for Echo {
     }
 }
 
+/// Waits; for no time at all it does not, since the timer's shortest sleep is a millisecond.
+async fn pause(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}
+
 impl Echo {
     pub(super) fn new(count: CountTokens) -> Self {
         Self { count }
@@ -51,7 +59,7 @@ impl Echo {
     pub(super) async fn call(&self, call: &Call<'_>, progress: &mut Progress<'_>) -> Result<ChatResponse, Classified> {
         let script = name::parse(call.upstream).map_err(|failure| Classified { failure, class: Class::Fatal })?;
         progress.sent = true;
-        tokio::time::sleep(script.slow).await;
+        pause(script.slow).await;
         if script.hang {
             std::future::pending::<()>().await;
         }
@@ -72,7 +80,7 @@ impl Echo {
     async fn speak(&self, pieces: Vec<Delta>, script: &Script, progress: &mut Progress<'_>) -> Result<(), Classified> {
         let end = if script.die { pieces.len() / 2 } else { pieces.len() };
         for piece in pieces.into_iter().take(end) {
-            tokio::time::sleep(script.pace).await;
+            pause(script.pace).await;
             progress.push(vec![piece]).await;
         }
         if script.die {
