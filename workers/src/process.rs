@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use broker::{Claimed, Delivery, Gone, Lease};
-use schemas::error::Category;
+use schemas::chat::Usage;
+use schemas::error::{Category, ErrorCode};
 use schemas::job::OnAmbiguous;
 use schemas::state::{JobResult, Phase};
 use schemas::timestamp::Timestamp;
@@ -81,7 +82,7 @@ async fn settle(worker: &Worker, lease: Lease, ending: Ending, started: Instant)
         Ending::Finish { phase, result, last } => {
             let head = lease.job.head.clone();
             let attempts = lease.ledger(last.as_ref()).await.len();
-            let summary = Summary { phase, result: (*result).clone(), attempts, took: started.elapsed() };
+            let summary = Summary::of(phase, &result, attempts, started.elapsed());
             let since = worker.broker.now().since(head.created_at);
             match lease.finish(phase, *result, last.as_ref()).await {
                 Ok(true) => summary.record(worker, &head, since),
@@ -115,17 +116,34 @@ fn observe_wait(worker: &Worker, lease: &Lease) {
     worker.metrics.queue_seconds.with_label_values(&[<&str>::from(head.lane)]).observe(waited.as_secs_f64());
 }
 
-/// What is counted and logged of a job that ended here.
+/// What is counted and logged of a job that ended here: all but its output, which may be large.
 struct Summary {
     phase: Phase,
-    result: JobResult,
+    provider: Option<String>,
+    model: Option<String>,
+    usage: Option<Usage>,
+    code: Option<ErrorCode>,
+    dead: bool,
     attempts: usize,
     took: Duration,
 }
 
 impl Summary {
+    fn of(phase: Phase, result: &JobResult, attempts: usize, took: Duration) -> Self {
+        Self {
+            phase,
+            provider: result.provider.clone(),
+            model: result.model.clone(),
+            usage: result.usage,
+            code: result.error.as_ref().map(|failure| failure.code),
+            dead: result.dead,
+            attempts,
+            took,
+        }
+    }
+
     fn record(self, worker: &Worker, head: &schemas::job::JobHead, since: Duration) {
-        let code = self.result.error.as_ref().map(|failure| failure.code);
+        let code = self.code;
         let fault = code.is_some_and(|code| code.category() != Category::Client);
         let (status, metrics): (&str, _) = (self.phase.into(), &worker.metrics);
         metrics.finished.with_label_values(&[status, head.lane.into()]).inc();
@@ -139,7 +157,7 @@ impl Summary {
         if let Some(code) = code {
             metrics.errors.with_label_values(&[<&str>::from(code)]).inc();
         }
-        if self.result.dead {
+        if self.dead {
             metrics.dead.inc();
             worker.alarm.dead_letter(&head.model, code.map_or("none", Into::into));
         }
@@ -147,7 +165,7 @@ impl Summary {
             status,
             outcome,
             attempts = self.attempts,
-            provider = self.result.provider.as_deref().unwrap_or_default(),
+            provider = self.provider.as_deref().unwrap_or_default(),
             error.code = code.map_or("", Into::into),
             duration_ms = self.took.as_millis() as u64,
             "job ended"
@@ -155,8 +173,8 @@ impl Summary {
     }
 
     fn record_tokens(&self, worker: &Worker) {
-        let Some((usage, model)) = self.result.usage.zip(self.result.model.as_deref()) else { return };
-        let model = worker.known_model(self.result.provider.as_deref(), model);
+        let Some((usage, model)) = self.usage.zip(self.model.as_deref()) else { return };
+        let model = worker.known_model(self.provider.as_deref(), model);
         let counts = [
             ("input", usage.input_tokens),
             ("output", usage.output_tokens),

@@ -19,7 +19,6 @@ const POLL: Duration = Duration::from_secs(5);
 
 /// Alert events, each until it is acknowledged, over restarts too.
 pub struct AlertFeed {
-    broker: Broker,
     consumer: Consumer<pull::Config>,
 }
 
@@ -61,7 +60,7 @@ impl Broker {
     pub async fn alerts(&self) -> Result<AlertFeed, BrokerError> {
         let consumer = self.0.js.get_consumer_from_stream(subject::ALERTING, subject::ALERTS).await;
         let consumer = consumer.map_err(BrokerError::other("the alerts' consumer cannot be reached"))?;
-        Ok(AlertFeed { broker: self.clone(), consumer })
+        Ok(AlertFeed { consumer })
     }
 
     /// Tells everyone what this process has done lately. Not acknowledged.
@@ -93,15 +92,15 @@ impl AlertFeed {
         let failed = || BrokerError::other::<async_nats::Error>("alerts cannot be fetched");
         let mut deliveries = Vec::new();
         let fetch = self.consumer.fetch().max_messages(most).expires(POLL).messages().await;
-        self.take(fetch.map_err(|error| failed()(error.into()))?, &mut deliveries).await.map_err(failed())?;
+        Self::take(fetch.map_err(|error| failed()(error.into()))?, &mut deliveries).await.map_err(failed())?;
         if deliveries.is_empty() {
             let poll = self.consumer.batch().max_messages(1).expires(POLL).messages().await;
-            self.take(poll.map_err(|error| failed()(error.into()))?, &mut deliveries).await.map_err(failed())?;
+            Self::take(poll.map_err(|error| failed()(error.into()))?, &mut deliveries).await.map_err(failed())?;
         }
         Ok(deliveries)
     }
 
-    async fn take(&self, mut batch: pull::Batch, into: &mut Vec<AlertDelivery>) -> Result<(), async_nats::Error> {
+    async fn take(mut batch: pull::Batch, into: &mut Vec<AlertDelivery>) -> Result<(), async_nats::Error> {
         while let Some(message) = batch.next().await {
             let message = message?;
             let seq = message.info()?.stream_sequence;
@@ -115,7 +114,6 @@ impl AlertFeed {
                 }
             }
         }
-        tracing::trace!(connected = self.broker.connected(), "alerts fetched");
         Ok(())
     }
 }
