@@ -39,6 +39,7 @@ fn response(state: &JobState, result: &JobResult) -> ChatResponse {
         message: result.output.clone().unwrap_or_else(|| Message::text(Role::Assistant, "")),
         finish: result.finish.unwrap_or(cut),
         usage: result.usage,
+        logprobs: result.logprobs.clone(),
         extra: result.extra.clone(),
     }
 }

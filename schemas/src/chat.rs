@@ -29,6 +29,9 @@ pub struct ChatRequest {
     pub response_format: Option<ResponseFormat>,
     /// The client wants tokens while they are made.
     pub stream: bool,
+    /// Who asks the client, by a name that tells the provider nothing else; for its abuse checks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// Fields outside the neutral form, by the name of their dialect (`openai_chat`, ...).
     pub extra: BTreeMap<String, Extra>,
 }
@@ -53,6 +56,18 @@ pub struct Sampling {
     pub frequency_penalty: Option<f64>,
     /// How hard to reason: `minimal`, `low`, `medium`, `high`, or the provider's own word.
     pub reasoning_effort: Option<String>,
+    /// Most tokens to reason with; 0 asks for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_budget: Option<u32>,
+    /// Choose among this many of the likeliest tokens only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// Tell the log probability of each token of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<bool>,
+    /// Tell so many of the likeliest tokens at each place, 0 to 20.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_logprobs: Option<u32>,
 }
 
 /// Who speaks.
@@ -127,19 +142,27 @@ pub enum Block {
         /// How closely to look: `low`, `high`, `auto`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
+        /// Fields outside the neutral form.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        extra: Extra,
+    },
+    /// A document: a PDF, a text.
+    Document {
+        /// Where it is.
+        source: DocumentSource,
+        /// Its title or file name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+        /// Fields outside the neutral form.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        extra: Extra,
     },
     /// The model asks for a tool. Only in assistant messages.
     ToolCall(ToolCall),
     /// What a tool answered. Only in tool messages.
     ToolResult(ToolResult),
     /// The model's reasoning. Only in assistant messages.
-    Reasoning {
-        /// What it says, empty where the provider hides it.
-        text: String,
-        /// The provider's proof that it is unchanged, sent back as it came.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        signature: Option<String>,
-    },
+    Reasoning(Reasoning),
     /// The model declines to answer.
     Refusal {
         /// Why.
@@ -170,6 +193,59 @@ impl Block {
     }
 }
 
+/// What the model thought before it spoke.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reasoning {
+    /// What it says, empty where the provider hides it.
+    pub text: String,
+    /// The provider's proof that it is unchanged (a signature, or its encrypted form), sent back as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// The dialect of the provider that can read the proof. Another one is never sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<String>,
+    /// The provider's own id of it, where its dialect has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The provider hides all of it: the proof is all there is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
+    /// Fields outside the neutral form.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Extra,
+}
+
+impl Reasoning {
+    /// Reasoning without any proof.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+}
+
+/// Where a document is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DocumentSource {
+    /// The provider fetches it.
+    Url {
+        /// An http or https address.
+        url: String,
+    },
+    /// It travels with the request.
+    Base64 {
+        /// For example `application/pdf`.
+        media_type: String,
+        /// Standard base64.
+        data: String,
+    },
+    /// Plain text that travels with the request.
+    Text {
+        /// The text.
+        text: String,
+    },
+}
+
 /// Where a picture is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -197,6 +273,9 @@ pub struct ToolCall {
     pub name: String,
     /// JSON text as the model wrote it; not promised to be valid.
     pub arguments: String,
+    /// Fields outside the neutral form.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Extra,
 }
 
 /// What a tool answered.
@@ -209,6 +288,9 @@ pub struct ToolResult {
     /// The tool failed.
     #[serde(default)]
     pub is_error: bool,
+    /// Fields outside the neutral form.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Extra,
 }
 
 /// A function that the model may call.
@@ -279,7 +361,10 @@ pub struct ChatResponse {
     /// Tokens, when the provider told them.
     #[serde(default)]
     pub usage: Option<Usage>,
-    /// Fields outside the neutral form (`system_fingerprint`, `logprobs`, ...).
+    /// The log probability of each token, in the form that both of OpenAI's APIs share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logprobs: Vec<Value>,
+    /// Fields outside the neutral form, by their dialect (`system_fingerprint`, `stop_sequence`, ...).
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra: Extra,
 }
@@ -310,6 +395,14 @@ pub struct Usage {
     pub cached_tokens: u64,
     /// Of the tokens written, those spent on reasoning.
     pub reasoning_tokens: u64,
+    /// Of the tokens read, those written to the provider's prompt cache.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cache_write_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Usage {

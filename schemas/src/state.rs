@@ -176,6 +176,9 @@ pub struct JobResult {
     pub warnings: Vec<Warning>,
     /// It lies in DEAD, replayable.
     pub dead: bool,
+    /// The log probability of each token, when asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logprobs: Vec<serde_json::Value>,
     /// Fields outside the neutral form, by the dialect of the provider that sent them.
     pub extra: serde_json::Map<String, serde_json::Value>,
 }

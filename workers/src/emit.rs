@@ -111,7 +111,7 @@ mod tests {
                 1 => Delta::Reasoning { text },
                 index => Delta::ToolCallArguments { index: u32::from(index - 2), text },
             }));
-            deltas.push(Delta::Finish { reason: schemas::chat::FinishReason::Stop });
+            deltas.push(Delta::Finish { reason: schemas::chat::FinishReason::Stop, extra: schemas::chat::Extra::new() });
             let (mut plain, mut packed, mut gathered) = (Assembly::default(), Assembly::default(), None);
             for delta in deltas {
                 plain.push(&delta);

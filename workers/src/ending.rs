@@ -55,6 +55,7 @@ impl Ending {
             usage: response.usage,
             context: notes.context,
             warnings: notes.warnings,
+            logprobs: response.logprobs,
             extra: response.extra,
             ..JobResult::default()
         };

@@ -1,8 +1,10 @@
 //! What of an answer a client has had, and what is left of the whole: nothing twice, nothing lost. Pure. Keeps lengths
 //! and digests instead of the text, so that a slow client of a long answer costs no memory.
 
-use schemas::chat::{Block, ChatResponse};
-use schemas::delta::Delta;
+use std::borrow::Cow;
+
+use schemas::chat::{Block, ChatResponse, Extra};
+use schemas::delta::{Delta, annotations, block_pieces, proof};
 use sha2::{Digest, Sha256};
 
 /// The client has had something that the whole answer does not begin with.
@@ -14,6 +16,8 @@ pub(super) struct Differs;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Emitted {
     started: bool,
+    broken: bool,
+    logprobs: usize,
     blocks: Vec<Piece>,
 }
 
@@ -24,6 +28,8 @@ struct Piece {
     digest: Sha256,
     /// Of reasoning: its proof was sent.
     signed: bool,
+    /// Of text: how many annotations were sent.
+    annotations: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +38,7 @@ enum Kind {
     Reasoning,
     Refusal,
     Call { id: String, name: String },
+    Opaque,
 }
 
 impl Emitted {
@@ -52,7 +59,7 @@ impl Emitted {
             Delta::Text { text } => self.extend(Kind::Text, text),
             Delta::Refusal { text } => self.extend(Kind::Refusal, text),
             Delta::Reasoning { text } => self.extend(Kind::Reasoning, text),
-            Delta::ReasoningSignature { .. } => self.sign(),
+            Delta::ReasoningSignature { redacted, .. } => self.sign(*redacted),
             Delta::ToolCallStart { id, name, .. } => {
                 self.blocks.push(Piece::new(Kind::Call { id: id.clone(), name: name.clone() }));
             }
@@ -61,6 +68,17 @@ impl Emitted {
                 if let Some(call) = calls.into_iter().nth(*index as usize) {
                     call.extend(text);
                 }
+            }
+            Delta::Break => self.broken = true,
+            Delta::Annotation { .. } => {
+                if let Some(piece) = self.blocks.last_mut() {
+                    piece.annotations += 1;
+                }
+            }
+            Delta::Logprobs { tokens } => self.logprobs += tokens.len(),
+            Delta::Opaque { value, .. } => {
+                self.blocks.push(Piece::new(Kind::Opaque));
+                self.extend(Kind::Opaque, &value.to_string());
             }
             Delta::Finish { .. } | Delta::Usage { .. } => {}
         }
@@ -72,18 +90,26 @@ impl Emitted {
         if !self.started && self.is_empty() {
             rest.push(Delta::Start { id: whole.id.clone(), model: whole.model.clone() });
         }
-        let blocks = joined(&whole.message.content);
+        let blocks: Vec<_> = whole.message.content.iter().filter_map(Part::of).collect();
         if blocks.len() < self.blocks.len() {
             return Err(Differs);
         }
-        let mut calls = 0;
-        for (position, block) in blocks.iter().enumerate() {
-            let open = position + 1 >= self.blocks.len() || matches!(block.kind, Kind::Call { .. });
+        let (mut calls, mut before) = (0, None);
+        for (position, part) in blocks.iter().enumerate() {
+            let is_call = matches!(part.kind, Kind::Call { .. });
             match self.blocks.get(position) {
-                None => block.whole(calls, &mut rest),
-                Some(piece) => block.rest_after(piece, open, calls, &mut rest)?,
+                None => part.whole(before, calls, &mut rest),
+                Some(piece) => {
+                    let open = position + 1 >= self.blocks.len() || is_call;
+                    rest.extend(part.after(piece, open, calls)?);
+                }
             }
-            calls += u32::from(matches!(block.kind, Kind::Call { .. }));
+            calls += u32::from(is_call);
+            before = Some(&part.kind);
+        }
+        let logprobs = whole.logprobs.get(self.logprobs..).unwrap_or_default().to_vec();
+        if !logprobs.is_empty() {
+            rest.push(Delta::Logprobs { tokens: logprobs });
         }
         Ok(rest)
     }
@@ -92,12 +118,13 @@ impl Emitted {
         if text.is_empty() {
             return;
         }
-        match self.blocks.last_mut() {
-            Some(piece) if piece.kind == kind => {
+        let broken = std::mem::take(&mut self.broken);
+        match self.blocks.last_mut().filter(|piece| !broken && piece.kind == kind) {
+            Some(piece) => {
                 piece.extend(text);
                 piece.signed = false;
             }
-            _ => {
+            None => {
                 let mut piece = Piece::new(kind);
                 piece.extend(text);
                 self.blocks.push(piece);
@@ -105,8 +132,9 @@ impl Emitted {
         }
     }
 
-    fn sign(&mut self) {
-        match self.blocks.last_mut() {
+    fn sign(&mut self, redacted: bool) {
+        let broken = std::mem::take(&mut self.broken);
+        match self.blocks.last_mut().filter(|_| !broken && !redacted) {
             Some(piece) if piece.kind == Kind::Reasoning => piece.signed = true,
             _ => self.blocks.push(Piece { signed: true, ..Piece::new(Kind::Reasoning) }),
         }
@@ -115,7 +143,7 @@ impl Emitted {
 
 impl Piece {
     fn new(kind: Kind) -> Self {
-        Self { kind, length: 0, digest: Sha256::new(), signed: false }
+        Self { kind, length: 0, digest: Sha256::new(), signed: false, annotations: 0 }
     }
 
     fn extend(&mut self, text: &str) {
@@ -130,84 +158,69 @@ impl Piece {
     }
 }
 
-/// A block of the whole answer, in the form in which pieces add up.
-struct Joined {
+/// A block of the whole answer that deltas can express.
+struct Part<'a> {
+    block: &'a Block,
     kind: Kind,
-    text: String,
-    signature: Option<String>,
+    text: Cow<'a, str>,
+    proof: Option<Delta>,
+    extra: Option<&'a Extra>,
 }
 
-impl Joined {
-    fn whole(&self, calls: u32, rest: &mut Vec<Delta>) {
-        if let Kind::Call { id, name } = &self.kind {
-            rest.push(Delta::ToolCallStart { index: calls, id: id.clone(), name: name.clone() });
-        }
-        self.text_after(&self.text, calls, rest);
-        rest.extend(self.signature.clone().map(|signature| Delta::ReasoningSignature { signature }));
+impl<'a> Part<'a> {
+    /// `None` for an empty block, which no delta tells of, and for what no answer holds.
+    fn of(block: &'a Block) -> Option<Self> {
+        let part = |kind, text: &'a str| Self { block, kind, text: text.into(), proof: None, extra: None };
+        let part = match block {
+            Block::Text { text, extra } => Self { extra: Some(extra), ..part(Kind::Text, text) },
+            Block::Refusal { text } => part(Kind::Refusal, text),
+            Block::Reasoning(own) => Self { proof: proof(own), ..part(Kind::Reasoning, &own.text) },
+            Block::ToolCall(call) => part(Kind::Call { id: call.id.clone(), name: call.name.clone() }, &call.arguments),
+            Block::Opaque { value, .. } => Self { text: value.to_string().into(), ..part(Kind::Opaque, "") },
+            Block::Image { .. } | Block::Document { .. } | Block::ToolResult(_) => return None,
+        };
+        let said = !part.text.is_empty() || part.proof.is_some() || matches!(part.kind, Kind::Call { .. });
+        said.then_some(part)
     }
 
-    /// What is left of this block after `piece`. Only an open one can still grow: the client has had later ones.
-    fn rest_after(&self, piece: &Piece, open: bool, calls: u32, rest: &mut Vec<Delta>) -> Result<(), Differs> {
+    /// All of it, behind a block of the kind `before`.
+    fn whole(&self, before: Option<&Kind>, calls: u32, rest: &mut Vec<Delta>) {
+        if before == Some(&self.kind) {
+            rest.push(Delta::Break);
+        }
+        block_pieces(self.block, calls, rest);
+    }
+
+    /// What is left of it after `piece`. Only an open one can still grow: the client has had later ones.
+    fn after(&self, piece: &Piece, open: bool, calls: u32) -> Result<Vec<Delta>, Differs> {
         if self.kind != piece.kind {
             return Err(Differs);
         }
         let text = piece.after(&self.text)?;
-        let signature = self.signature.clone().filter(|_| !piece.signed);
-        if !open && (!text.is_empty() || signature.is_some()) {
-            return Err(Differs);
-        }
-        self.text_after(text, calls, rest);
-        rest.extend(signature.map(|signature| Delta::ReasoningSignature { signature }));
-        Ok(())
+        let mut rest: Vec<_> = self.piece(text, calls).into_iter().collect();
+        rest.extend(self.extra.into_iter().flat_map(annotations).skip(piece.annotations));
+        rest.extend(self.proof.clone().filter(|_| !piece.signed));
+        if open || rest.is_empty() { Ok(rest) } else { Err(Differs) }
     }
 
-    fn text_after(&self, text: &str, calls: u32, rest: &mut Vec<Delta>) {
-        if text.is_empty() {
-            return;
-        }
-        let text = text.to_owned();
-        rest.push(match self.kind {
-            Kind::Text => Delta::Text { text },
-            Kind::Reasoning => Delta::Reasoning { text },
-            Kind::Refusal => Delta::Refusal { text },
-            Kind::Call { .. } => Delta::ToolCallArguments { index: calls, text },
-        });
-    }
-}
-
-/// The blocks that deltas can express: neighbours of one kind as one, empty ones left out.
-fn joined(content: &[Block]) -> Vec<Joined> {
-    let mut blocks: Vec<Joined> = Vec::new();
-    for block in content {
-        let (kind, text, signature) = match block {
-            Block::Text { text, .. } => (Kind::Text, text, None),
-            Block::Refusal { text } => (Kind::Refusal, text, None),
-            Block::Reasoning { text, signature } => (Kind::Reasoning, text, signature.clone()),
-            Block::ToolCall(call) => {
-                (Kind::Call { id: call.id.clone(), name: call.name.clone() }, &call.arguments, None)
-            }
-            Block::Image { .. } | Block::ToolResult(_) | Block::Opaque { .. } => continue,
-        };
-        let is_call = matches!(kind, Kind::Call { .. });
-        if text.is_empty() && signature.is_none() && !is_call {
-            continue;
-        }
-        match blocks.last_mut() {
-            Some(last) if last.kind == kind && !is_call => {
-                last.text.push_str(text);
-                last.signature = signature.or(last.signature.take());
-            }
-            _ => blocks.push(Joined { kind, text: text.clone(), signature }),
+    fn piece(&self, text: &str, calls: u32) -> Option<Delta> {
+        let text = Some(text).filter(|text| !text.is_empty())?.to_owned();
+        match self.kind {
+            Kind::Text => Some(Delta::Text { text }),
+            Kind::Reasoning => Some(Delta::Reasoning { text }),
+            Kind::Refusal => Some(Delta::Refusal { text }),
+            Kind::Call { .. } => Some(Delta::ToolCallArguments { index: calls, text }),
+            // It goes out in one piece, so there is no rest of it.
+            Kind::Opaque => None,
         }
     }
-    blocks
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use schemas::chat::{Extra, FinishReason, Message, Role, ToolCall, Usage};
+    use schemas::chat::{Extra, FinishReason, Message, Reasoning, Role, ToolCall, Usage};
     use schemas::delta::Assembly;
 
     fn answer(content: Vec<Block>) -> ChatResponse {
@@ -217,6 +230,7 @@ mod tests {
             message: Message { role: Role::Assistant, content, name: None, extra: Extra::new() },
             finish: FinishReason::Stop,
             usage: Some(Usage::default()),
+            logprobs: Vec::new(),
             extra: Extra::new(),
         }
     }
@@ -224,10 +238,11 @@ mod tests {
     fn any_block() -> impl Strategy<Value = Block> {
         prop_oneof![
             ".{0,12}".prop_map(Block::text),
-            ".{0,12}".prop_map(|text| Block::Reasoning { text, signature: None }),
+            ".{0,12}".prop_map(|text| Block::Reasoning(Reasoning::text(text))),
             ".{1,12}".prop_map(|text| Block::Refusal { text }),
-            (".{1,4}", ".{0,12}")
-                .prop_map(|(id, arguments)| { Block::ToolCall(ToolCall { id, name: "tool".to_owned(), arguments }) }),
+            (".{1,4}", ".{0,12}").prop_map(|(id, arguments)| {
+                Block::ToolCall(ToolCall { id, name: "tool".to_owned(), arguments, extra: Extra::new() })
+            }),
         ]
     }
 
@@ -253,7 +268,7 @@ mod tests {
     fn assembled(deltas: impl IntoIterator<Item = Delta>) -> Vec<Block> {
         let mut assembly = Assembly::default();
         deltas.into_iter().for_each(|delta| assembly.push(&delta));
-        assembly.push(&Delta::Finish { reason: FinishReason::Stop });
+        assembly.push(&Delta::Finish { reason: FinishReason::Stop, extra: Extra::new() });
         assembly.into_response().unwrap().message.content
     }
 
@@ -284,7 +299,12 @@ mod tests {
     #[test]
     fn calls_made_at_the_same_time_are_completed_each() {
         let call = |id: &str, arguments: &str| {
-            Block::ToolCall(ToolCall { id: id.to_owned(), name: "t".to_owned(), arguments: arguments.to_owned() })
+            Block::ToolCall(ToolCall {
+                id: id.to_owned(),
+                name: "t".to_owned(),
+                arguments: arguments.to_owned(),
+                extra: Extra::new(),
+            })
         };
         let mut emitted = Emitted::default();
         for (index, id) in [(0, "a"), (1, "b")] {
@@ -301,7 +321,7 @@ mod tests {
         let mut emitted = Emitted::default();
         emitted.push(&Delta::Reasoning { text: "hm".to_owned() });
         emitted.push(&Delta::Text { text: "yes".to_owned() });
-        let whole = answer(vec![Block::Reasoning { text: "hmm".to_owned(), signature: None }, Block::text("yes")]);
+        let whole = answer(vec![Block::Reasoning(Reasoning::text("hmm")), Block::text("yes")]);
         assert_eq!(emitted.rest(&whole), Err(Differs));
     }
 }

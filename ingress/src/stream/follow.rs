@@ -190,7 +190,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn deltas_behind_the_end_still_come_before_it() {
-        let finish = frame(1, 1, Delta::Finish { reason: FinishReason::Stop });
+        let finish = frame(1, 1, Delta::Finish { reason: FinishReason::Stop, extra: schemas::chat::Extra::new() });
         let usage = frame(1, 2, Delta::Usage { usage: Usage::default() });
         let inputs = vec![view(Status::Completed), text(1, 0), finish, usage];
         assert_eq!(told(inputs, true, None).await, ["delta 1.0", "delta 1.1", "delta 1.2", "done completed"]);

@@ -54,7 +54,7 @@ impl Relay {
     /// When the answer is not the one that the client has had the beginning of.
     pub(super) fn end(&mut self, whole: &ChatResponse) -> Result<Vec<Delta>, Failure> {
         let mut deltas = self.emitted.rest(whole).map_err(|_| begun_again())?;
-        deltas.push(Delta::Finish { reason: whole.finish });
+        deltas.push(Delta::Finish { reason: whole.finish, extra: whole.extra.clone() });
         deltas.extend(whole.usage.map(|usage| Delta::Usage { usage }));
         Ok(deltas)
     }
@@ -94,6 +94,7 @@ mod tests {
             message: Message::text(Role::Assistant, words.concat()),
             finish: FinishReason::Stop,
             usage: Some(Usage { output_tokens: words.len() as u64, ..Usage::default() }),
+            logprobs: Vec::new(),
             extra: Extra::new(),
         }
     }
@@ -101,7 +102,10 @@ mod tests {
     fn frames(attempt: u32, words: &[String]) -> Vec<Frame> {
         let start = Delta::Start { id: None, model: "m".to_owned() };
         let words = words.iter().map(|word| Delta::Text { text: word.clone() });
-        let end = [Delta::Finish { reason: FinishReason::Stop }, Delta::Usage { usage: Usage::default() }];
+        let end = [
+            Delta::Finish { reason: FinishReason::Stop, extra: Extra::new() },
+            Delta::Usage { usage: Usage::default() },
+        ];
         let deltas = [start].into_iter().chain(words).chain(end);
         deltas.enumerate().map(|(index, delta)| Frame { attempt, index: index as u64, delta }).collect()
     }

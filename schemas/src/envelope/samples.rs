@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::alert::{AlertEvent, AlertKind, AlertState, Severity};
 use crate::chat::{
-    Block, ChatRequest, Extra, FinishReason, ImageSource, Message, ResponseFormat, Role, Sampling, Tool, ToolCall,
-    ToolChoice, ToolResult, Usage,
+    Block, ChatRequest, Extra, FinishReason, ImageSource, Message, Reasoning, ResponseFormat, Role, Sampling, Tool,
+    ToolCall, ToolChoice, ToolResult, Usage,
 };
 use crate::delta::{Delta, Frame};
 use crate::error::{ErrorCode, Failure};
@@ -46,9 +46,14 @@ fn head() -> JobHead {
 }
 
 fn messages() -> Vec<Message> {
-    let call = ToolCall { id: "c1".to_owned(), name: "f".to_owned(), arguments: "{}".to_owned() };
-    let result = ToolResult { tool_call_id: "c1".to_owned(), content: vec![Block::text("42")], is_error: true };
-    let image = |source| Block::Image { source, detail: Some("low".to_owned()) };
+    let call = ToolCall { id: "c1".to_owned(), name: "f".to_owned(), arguments: "{}".to_owned(), extra: Extra::new() };
+    let result = ToolResult {
+        tool_call_id: "c1".to_owned(),
+        content: vec![Block::text("42")],
+        is_error: true,
+        extra: Extra::new(),
+    };
+    let image = |source| Block::Image { source, detail: Some("low".to_owned()), extra: Extra::new() };
     let said = |role, content| Message { role, content, name: None, extra: Extra::new() };
     vec![
         Message::text(Role::System, "be brief"),
@@ -66,7 +71,7 @@ fn messages() -> Vec<Message> {
         said(
             Role::Assistant,
             vec![
-                Block::Reasoning { text: "hm".to_owned(), signature: Some("proof".to_owned()) },
+                Block::Reasoning(Reasoning { signature: Some("proof".to_owned()), ..Reasoning::text("hm") }),
                 Block::Refusal { text: "no".to_owned() },
                 Block::ToolCall(call),
             ],
@@ -99,6 +104,7 @@ pub(crate) fn job() -> Job {
         presence_penalty: Some(-2.0),
         frequency_penalty: Some(2.0),
         reasoning_effort: Some("low".to_owned()),
+        ..Sampling::default()
     };
     let request = ChatRequest {
         model: "gpt-test".to_owned(),
@@ -109,6 +115,7 @@ pub(crate) fn job() -> Job {
         sampling,
         response_format: Some(schema),
         stream: true,
+        user: None,
         extra: BTreeMap::from([("openai_chat".to_owned(), extra("user"))]),
     };
     Job {
@@ -127,7 +134,8 @@ pub(crate) fn stored_job() -> Job {
 
 /// A record with one of everything.
 pub(crate) fn state() -> JobState {
-    let usage = Usage { input_tokens: 10, output_tokens: 5, cached_tokens: 4, reasoning_tokens: 2 };
+    let usage =
+        Usage { input_tokens: 10, output_tokens: 5, cached_tokens: 4, reasoning_tokens: 2, cache_write_tokens: 0 };
     let attempt = |number, outcome| Attempt {
         number,
         nonce: Nonce::new(u128::from(number)),
@@ -151,6 +159,7 @@ pub(crate) fn state() -> JobState {
         context: Some(ContextReport { messages_before: 9, messages_after: 4, tokens_before: 900, tokens_after: 400 }),
         warnings: vec![Warning { code: "w".to_owned(), param: Some("n".to_owned()), message: "m".to_owned() }],
         dead: true,
+        logprobs: Vec::new(),
         extra: extra("openai_chat"),
     };
     JobState {
@@ -190,12 +199,20 @@ pub(crate) fn frames() -> Vec<Frame> {
         Delta::Start { id: Some("r1".to_owned()), model: "gpt-test".to_owned() },
         Delta::Text { text: text() },
         Delta::Reasoning { text: text() },
-        Delta::ReasoningSignature { signature: "proof".to_owned() },
+        Delta::ReasoningSignature { signature: "proof".to_owned(), dialect: None, id: None, redacted: false },
         Delta::Refusal { text: text() },
         Delta::ToolCallStart { index: 0, id: "c1".to_owned(), name: "f".to_owned() },
         Delta::ToolCallArguments { index: 0, text: "{}".to_owned() },
-        Delta::Finish { reason: FinishReason::ToolCalls },
-        Delta::Usage { usage: Usage { input_tokens: 1, output_tokens: 2, cached_tokens: 3, reasoning_tokens: 4 } },
+        Delta::Finish { reason: FinishReason::ToolCalls, extra: Extra::new() },
+        Delta::Usage {
+            usage: Usage {
+                input_tokens: 1,
+                output_tokens: 2,
+                cached_tokens: 3,
+                reasoning_tokens: 4,
+                cache_write_tokens: 0,
+            },
+        },
     ];
     (0..).zip(deltas).map(|(index, delta)| Frame { attempt: 1, index, delta }).collect()
 }

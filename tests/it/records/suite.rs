@@ -92,7 +92,8 @@ async fn what_was_written_is_read(store: &Store) {
     view.started_at = Some(Timestamp::from_millis(NOON + 1));
     view.finished_at = Some(Timestamp::from_millis(NOON + 2));
     view.output = Some(Message::text(Role::Assistant, "half an ans"));
-    view.usage = Some(Usage { input_tokens: 3, output_tokens: 4, cached_tokens: 1, reasoning_tokens: 2 });
+    view.usage =
+        Some(Usage { input_tokens: 3, output_tokens: 4, cached_tokens: 1, reasoning_tokens: 2, ..Usage::default() });
     view.metadata = BTreeMap::from([("team".to_owned(), "blue".to_owned())]);
     store.upsert(&[entry("reader", 5, view.clone())]).await.unwrap();
     assert_eq!(store.get("reader", view.id).await.unwrap(), Some(view));

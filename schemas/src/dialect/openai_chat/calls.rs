@@ -37,7 +37,7 @@ pub(super) fn decode(fields: &mut Fields<'_>, name: Namer<'_>, notes: &mut Notes
     if let Some(value) = fields.take("function_call").filter(|_| calls.blocks.is_empty()) {
         let (tool, arguments) = function(value, &path)?;
         let id = name(0).unwrap_or_default();
-        calls.blocks.push(Block::ToolCall(ToolCall { id, name: tool, arguments }));
+        calls.blocks.push(Block::ToolCall(ToolCall { id, name: tool, arguments, extra: Extra::new() }));
     }
     Ok(calls)
 }
@@ -65,7 +65,7 @@ fn call(
     if kind == "custom" {
         extra.insert("type".to_owned(), Value::String(kind));
     }
-    Ok((ToolCall { id, name: tool, arguments }, extra))
+    Ok((ToolCall { id, name: tool, arguments, extra: Extra::new() }, extra))
 }
 
 fn function(value: Value, path: &Path<'_>) -> Result<(String, String), Mismatch> {

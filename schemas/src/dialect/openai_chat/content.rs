@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::NAME;
-use crate::chat::{Block, Extra, ImageSource, Role};
+use crate::chat::{Block, Extra, ImageSource, Reasoning, Role};
 use crate::dialect::carry::{Notes, carried, carry, fill};
 use crate::dialect::read::{Fields, Mismatch, Path};
 
@@ -52,7 +52,7 @@ fn thinking(value: Value, path: &Path<'_>) -> Result<Block, Mismatch> {
         Value::Array(parts) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
         other => return Err(Mismatch::expected(path, "a string or an array of parts", &other)),
     };
-    Ok(Block::Reasoning { text, signature: None })
+    Ok(Block::Reasoning(Reasoning::text(text)))
 }
 
 fn opaque(mut fields: Fields<'_>, kind: &str) -> Block {
@@ -81,7 +81,7 @@ fn image(mut fields: Fields<'_>, notes: &mut Notes) -> Result<Block, Mismatch> {
         notes.unknown(field);
         notes.unsupported(field.to_string(), "an image has no such field: not sent");
     }
-    Ok(Block::Image { source, detail })
+    Ok(Block::Image { source, detail, extra: Extra::new() })
 }
 
 fn image_source(url: &str, path: &Path<'_>) -> Result<ImageSource, Mismatch> {
@@ -120,7 +120,8 @@ fn encode_part(block: &Block, place: &str, notes: &mut Notes) -> Option<Value> {
             fill(&mut body, carried(extra, NAME).unwrap_or(&Map::new()));
             Some(Value::Object(body))
         }
-        Block::Image { source, detail } => {
+        Block::Image { source, detail, extra } => {
+            notes.foreign(extra, NAME, place);
             let url = match source {
                 ImageSource::Url { url } => url.clone(),
                 ImageSource::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
@@ -135,6 +136,10 @@ fn encode_part(block: &Block, place: &str, notes: &mut Notes) -> Option<Value> {
             notes.unsupported(place, format!("the provider does not speak {dialect}: the block is not sent"));
             None
         }
-        Block::ToolCall(_) | Block::ToolResult(_) | Block::Reasoning { .. } => None,
+        Block::Document { .. } => {
+            notes.unsupported(place, "the provider takes no documents: not sent");
+            None
+        }
+        Block::ToolCall(_) | Block::ToolResult(_) | Block::Reasoning(_) => None,
     }
 }

@@ -34,7 +34,14 @@ fn split(blocks: &[Block]) -> (Vec<&ToolResult>, Vec<&Block>) {
         _ => None,
     });
     let said = blocks.iter().filter(|block| {
-        matches!(block, Block::Text { .. } | Block::Image { .. } | Block::Refusal { .. } | Block::Opaque { .. })
+        matches!(
+            block,
+            Block::Text { .. }
+                | Block::Image { .. }
+                | Block::Document { .. }
+                | Block::Refusal { .. }
+                | Block::Opaque { .. }
+        )
     });
     (results.collect(), said.collect())
 }
@@ -85,9 +92,9 @@ fn speech(
 fn reasoning(blocks: &[Block], place: &str, quirks: &Quirks, notes: &mut Notes) -> Option<String> {
     let mut text = String::new();
     for block in blocks {
-        let Block::Reasoning { text: piece, signature } = block else { continue };
-        text.push_str(piece);
-        if signature.is_some() {
+        let Block::Reasoning(piece) = block else { continue };
+        text.push_str(&piece.text);
+        if piece.signature.is_some() {
             notes.unsupported(place, "the signature of the reasoning is not sent");
         }
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::calls::{self, CALL_EXTRAS};
 use super::{NAME, content};
-use crate::chat::{Block, Extra, Message, Role, ToolResult};
+use crate::chat::{Block, Extra, Message, Reasoning, Role, ToolResult};
 use crate::dialect::carry::{Notes, carry};
 use crate::dialect::read::{Fields, Mismatch, Path, array};
 
@@ -63,7 +63,7 @@ fn decode(
 fn tool_result(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Vec<Block>, Mismatch> {
     let tool_call_id = fields.required_text("tool_call_id")?;
     let content = content::decode(fields.require("content")?, &fields.at("content"), Role::Tool, notes)?;
-    Ok(vec![Block::ToolResult(ToolResult { tool_call_id, content, is_error: false })])
+    Ok(vec![Block::ToolResult(ToolResult { tool_call_id, content, is_error: false, extra: Extra::new() })])
 }
 
 /// A message of the role `function`: it answers the `function_call` before it.
@@ -75,7 +75,7 @@ fn function_result(fields: &mut Fields<'_>, call: Option<String>, notes: &mut No
         Some(value) => content::decode(value, &fields.at("content"), Role::Tool, notes)?,
         None => Vec::new(),
     };
-    Ok(vec![Block::ToolResult(ToolResult { tool_call_id, content, is_error: false })])
+    Ok(vec![Block::ToolResult(ToolResult { tool_call_id, content, is_error: false, extra: Extra::new() })])
 }
 
 fn assistant(
@@ -104,7 +104,7 @@ fn assistant(
 pub(super) fn said(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Vec<Block>, Mismatch> {
     let mut blocks = Vec::new();
     if let Some(text) = reasoning(fields)? {
-        blocks.push(Block::Reasoning { text, signature: None });
+        blocks.push(Block::Reasoning(Reasoning::text(text)));
     }
     if let Some(value) = fields.take("content") {
         blocks.extend(content::decode(value, &fields.at("content"), Role::Assistant, notes)?);

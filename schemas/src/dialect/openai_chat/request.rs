@@ -81,6 +81,7 @@ fn decode(body: Value) -> Result<Decoded, Mismatch> {
         sampling,
         response_format,
         stream,
+        user: None,
         extra: carry_rest(fields, &mut notes).map(|rest| (NAME.to_owned(), rest)).into_iter().collect(),
     };
     let options = ClientOptions { include_usage, legacy_functions };
@@ -105,6 +106,7 @@ fn sampling(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Sampling, Mism
         presence_penalty: fields.number("presence_penalty", -2.0..=2.0)?,
         frequency_penalty: fields.number("frequency_penalty", -2.0..=2.0)?,
         reasoning_effort: fields.string("reasoning_effort")?,
+        ..Sampling::default()
     })
 }
 

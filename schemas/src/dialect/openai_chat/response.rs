@@ -49,7 +49,7 @@ fn decode(value: Value) -> Result<ChatResponse, Mismatch> {
     rest.extend(choice.take("logprobs").map(|value| ("logprobs".to_owned(), value)));
     let mut extra = Extra::new();
     carry(&mut extra, NAME, rest);
-    Ok(ChatResponse { id, model, message, finish, usage, extra })
+    Ok(ChatResponse { id, model, message, finish, usage, logprobs: Vec::new(), extra })
 }
 
 fn message(value: Value, path: &Path<'_>, response_id: Option<&str>) -> Result<Message, Mismatch> {
@@ -117,7 +117,7 @@ fn encode_message(message: &Message, legacy: bool) -> Value {
         (!pieces.is_empty()).then(|| pieces.concat())
     };
     let refusal = joined(|block| if let Block::Refusal { text } = block { Some(text) } else { None });
-    let reasoning = joined(|block| if let Block::Reasoning { text, .. } = block { Some(text) } else { None });
+    let reasoning = joined(|block| if let Block::Reasoning(own) = block { Some(&own.text) } else { None });
     let calls = calls::encode(message);
     // A client reads text or a reason why there is none; an answer cut before its first word is an empty text.
     let empty = (refusal.is_none() && calls.is_empty()).then(String::new);

@@ -8,7 +8,7 @@ use super::error;
 use super::message::said;
 use super::stream_calls::StreamCalls;
 use super::words::{Finish, decode_usage};
-use crate::chat::{Block, FinishReason, Usage};
+use crate::chat::{Block, Extra, FinishReason, Usage};
 use crate::delta::Delta;
 use crate::dialect::carry::Notes;
 use crate::dialect::read::{Fields, Mismatch, Path, array};
@@ -174,7 +174,7 @@ impl Chunks {
             Finish::Error => return Err(Mismatch::at(&path, "the provider failed half way")),
         };
         self.finished = true;
-        deltas.push(Delta::Finish { reason });
+        deltas.push(Delta::Finish { reason, extra: Extra::new() });
         Ok(())
     }
 }
@@ -182,7 +182,7 @@ impl Chunks {
 fn piece(block: Block) -> Option<Delta> {
     let (text, make): (_, fn(String) -> Delta) = match block {
         Block::Text { text, .. } => (text, |text| Delta::Text { text }),
-        Block::Reasoning { text, .. } => (text, |text| Delta::Reasoning { text }),
+        Block::Reasoning(own) => (own.text, |text| Delta::Reasoning { text }),
         Block::Refusal { text } => (text, |text| Delta::Refusal { text }),
         _ => return None,
     };

@@ -51,7 +51,7 @@ impl StreamEncoder {
             self.chunk(&mut out, &json!({"role": "assistant", "content": "", "refusal": null}), None);
         }
         match delta {
-            Delta::Finish { reason } => {
+            Delta::Finish { reason, .. } => {
                 self.progress = Progress::Finished;
                 let word = finish_word(*reason, self.reply.options.legacy_functions);
                 self.chunk(&mut out, &json!({}), Some(word));
@@ -106,9 +106,14 @@ impl StreamEncoder {
             Delta::ToolCallArguments { index, text } => {
                 json!({"tool_calls": [{"index": index, "function": {"arguments": text}}]})
             }
-            Delta::Start { .. } | Delta::ReasoningSignature { .. } | Delta::Finish { .. } | Delta::Usage { .. } => {
-                return None;
-            }
+            Delta::Start { .. }
+            | Delta::ReasoningSignature { .. }
+            | Delta::Break
+            | Delta::Logprobs { .. }
+            | Delta::Annotation { .. }
+            | Delta::Opaque { .. }
+            | Delta::Finish { .. }
+            | Delta::Usage { .. } => return None,
         })
     }
 

@@ -57,7 +57,13 @@ pub(super) fn decode_usage(value: Value, path: &Path<'_>) -> Result<Option<Usage
     let (input_tokens, output) = (input.unwrap_or(0), output.unwrap_or(0));
     // xAI and Gemini leave reasoning out of completion_tokens, but not out of the total.
     let output_tokens = output.max(total.unwrap_or(0).saturating_sub(input_tokens));
-    Ok(Some(Usage { input_tokens, output_tokens, cached_tokens: cached.or(hits).unwrap_or(0), reasoning_tokens }))
+    Ok(Some(Usage {
+        input_tokens,
+        output_tokens,
+        cached_tokens: cached.or(hits).unwrap_or(0),
+        reasoning_tokens,
+        cache_write_tokens: 0,
+    }))
 }
 
 fn count<'p>(fields: &mut Fields<'p>, name: &'p str) -> Result<Option<u64>, Mismatch> {

@@ -180,6 +180,7 @@ impl Plan {
             sampling: request.sampling.clone(),
             response_format: request.response_format.clone(),
             stream: request.stream,
+            user: request.user.clone(),
             extra: request.extra.clone(),
         })
     }

@@ -2,7 +2,7 @@
 //! code with the pruner.
 
 use proptest::prelude::*;
-use schemas::chat::{Block, ChatRequest, ImageSource, Message, Role, ToolCall, ToolResult};
+use schemas::chat::{Block, ChatRequest, Extra, ImageSource, Message, Role, ToolCall, ToolResult};
 use schemas::job::ContextStrategy;
 
 use super::*;
@@ -107,6 +107,7 @@ fn blocks(body: &Body) -> Vec<Block> {
         Body::Image => vec![Block::Image {
             source: ImageSource::Url { url: "https://example.org/x.png".to_owned() },
             detail: None,
+            extra: Extra::new(),
         }],
     }
 }
@@ -114,12 +115,22 @@ fn blocks(body: &Body) -> Vec<Block> {
 /// Ids come again in every exchange, as some providers make them.
 fn call_of(number: usize) -> Block {
     let name = "weather".to_owned();
-    Block::ToolCall(ToolCall { id: format!("call_{number}"), name, arguments: r#"{"city":"Ulm"}"#.to_owned() })
+    Block::ToolCall(ToolCall {
+        id: format!("call_{number}"),
+        name,
+        arguments: r#"{"city":"Ulm"}"#.to_owned(),
+        extra: Extra::new(),
+    })
 }
 
 fn result_of(number: usize) -> Block {
     let content = vec![Block::text("rain")];
-    Block::ToolResult(ToolResult { tool_call_id: format!("call_{number}"), content, is_error: false })
+    Block::ToolResult(ToolResult {
+        tool_call_id: format!("call_{number}"),
+        content,
+        is_error: false,
+        extra: Extra::new(),
+    })
 }
 
 /// What must hold of what is sent, told as the first thing that does not.

@@ -1,7 +1,7 @@
 //! Conversations by example.
 
 use schemas::catalog::Model;
-use schemas::chat::{Block, ChatRequest, Message, Role, Sampling, ToolCall, ToolResult};
+use schemas::chat::{Block, ChatRequest, Extra, Message, Role, Sampling, ToolCall, ToolResult};
 use schemas::error::{ErrorCode, Failure};
 use schemas::job::{ContextOptions, ContextStrategy};
 
@@ -11,14 +11,19 @@ use crate::tokens::{Counter, Tokenizer};
 
 fn call(ids: &[&str]) -> Message {
     let calls = ids.iter().map(|id| {
-        Block::ToolCall(ToolCall { id: (*id).to_owned(), name: "look_up".to_owned(), arguments: "{}".to_owned() })
+        Block::ToolCall(ToolCall {
+            id: (*id).to_owned(),
+            name: "look_up".to_owned(),
+            arguments: "{}".to_owned(),
+            extra: Extra::new(),
+        })
     });
     Message { content: calls.collect(), ..Message::text(Role::Assistant, "") }
 }
 
 fn result(id: &str) -> Message {
     let content = vec![Block::text("42")];
-    let result = ToolResult { tool_call_id: id.to_owned(), content, is_error: false };
+    let result = ToolResult { tool_call_id: id.to_owned(), content, is_error: false, extra: Extra::new() };
     Message { content: vec![Block::ToolResult(result)], ..Message::text(Role::Tool, "") }
 }
 

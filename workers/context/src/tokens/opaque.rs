@@ -13,7 +13,7 @@ const ENCODED: u64 = 32;
 /// Tokens of `value`: its JSON text, but one for every 32 characters of an embedded file.
 pub(super) fn tokens(tokenizer: &Tokenizer, value: &Value) -> u64 {
     match value {
-        Value::String(text) if text.len() > SHORT && is_encoded(text) => (text.len() as u64).div_ceil(ENCODED),
+        Value::String(text) if text.len() > SHORT && is_encoded(text) => encoded(text),
         Value::String(text) => tokenizer.text(text) + 2,
         Value::Array(items) => items.iter().map(|item| tokens(tokenizer, item) + 1).sum::<u64>() + 2,
         Value::Object(fields) => {
@@ -21,6 +21,11 @@ pub(super) fn tokens(tokenizer: &Tokenizer, value: &Value) -> u64 {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => tokenizer.text(&value.to_string()),
     }
+}
+
+/// Tokens of a file in base64.
+pub(super) const fn encoded(data: &str) -> u64 {
+    (data.len() as u64).div_ceil(ENCODED)
 }
 
 /// Whether this is base64, with or without `data:...;base64,` before it.

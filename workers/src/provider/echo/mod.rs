@@ -8,7 +8,7 @@ mod sample;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemas::chat::{Block, ChatRequest, ChatResponse, FinishReason, ToolCall, Usage};
+use schemas::chat::{Block, ChatRequest, ChatResponse, Extra, FinishReason, ToolCall, Usage};
 use schemas::delta::Delta;
 use schemas::dialect::classify::{Class, Classified};
 use schemas::dialect::openai_chat;
@@ -72,7 +72,7 @@ impl Echo {
         let said = pieces.iter().filter_map(text_of).collect::<String>();
         self.speak(pieces, &script, progress).await?;
         let usage = self.usage(call.request, &said);
-        progress.push(vec![Delta::Finish { reason: finish }, Delta::Usage { usage }]).await;
+        progress.push(vec![Delta::Finish { reason: finish, extra: Extra::new() }, Delta::Usage { usage }]).await;
         progress.assembled()
     }
 

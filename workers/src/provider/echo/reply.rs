@@ -1,6 +1,8 @@
 //! What echo answers: the newest message again, a tool call when one is asked for, or JSON when that is the form. Pure.
 
-use schemas::chat::{Block, ChatRequest, ImageSource, ResponseFormat, Role, Tool, ToolCall, ToolChoice};
+use schemas::chat::{
+    Block, ChatRequest, DocumentSource, Extra, ImageSource, ResponseFormat, Role, Tool, ToolCall, ToolChoice,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -40,8 +42,10 @@ fn shown(block: &Block) -> Option<String> {
             Some(format!("[image: {media_type}, {} bytes]", data.trim_end_matches('=').len() * 3 / 4))
         }
         Block::ToolResult(result) => Some(result.content.iter().filter_map(shown).collect::<Vec<_>>().join("\n")),
+        Block::Document { source: DocumentSource::Text { text }, .. } => Some(text.clone()),
+        Block::Document { title, .. } => Some(format!("[document: {}]", title.as_deref().unwrap_or("without a title"))),
         Block::Opaque { dialect, .. } => Some(format!("[something of {dialect}]")),
-        Block::ToolCall(_) | Block::Reasoning { .. } | Block::Refusal { .. } => None,
+        Block::ToolCall(_) | Block::Reasoning(_) | Block::Refusal { .. } => None,
     }
 }
 
@@ -62,7 +66,7 @@ fn tool_call(request: &ChatRequest, said: &str) -> Option<ToolCall> {
         Some(json) if serde_json::from_str::<Value>(json).is_ok_and(|json| json.is_object()) => json.to_owned(),
         _ => invented(tool, said),
     };
-    Some(ToolCall { id: call_id(&tool.name, &arguments), name: tool.name.clone(), arguments })
+    Some(ToolCall { id: call_id(&tool.name, &arguments), name: tool.name.clone(), arguments, extra: Extra::new() })
 }
 
 fn invented(tool: &Tool, said: &str) -> String {
@@ -132,7 +136,12 @@ mod tests {
     fn a_tools_answer_is_told_and_not_asked_for_again() {
         let mut request = request("call weather");
         request.tool_choice = Some(ToolChoice::Required);
-        let result = ToolResult { tool_call_id: "1".to_owned(), content: vec![Block::text("rain")], is_error: false };
+        let result = ToolResult {
+            tool_call_id: "1".to_owned(),
+            content: vec![Block::text("rain")],
+            is_error: false,
+            extra: Extra::new(),
+        };
         request.messages.push(Message { content: vec![Block::ToolResult(result)], ..Message::text(Role::Tool, "") });
         assert_eq!(reply(&request), Block::text("rain"));
     }
@@ -142,7 +151,7 @@ mod tests {
         let mut request = request("look");
         let data = ImageSource::Base64 { media_type: "image/png".to_owned(), data: "AAAAAA==".to_owned() };
         let url = ImageSource::Url { url: "https://example.org/secret".to_owned() };
-        let images = [data, url].map(|source| Block::Image { source, detail: None });
+        let images = [data, url].map(|source| Block::Image { source, detail: None, extra: Extra::new() });
         request.messages[1].content.extend(images);
         assert_eq!(reply(&request), Block::text("look\n[image: image/png, 4 bytes]\n[image: by URL]"));
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::stream::decode;
-use crate::chat::{FinishReason, Usage};
+use crate::chat::{Extra, FinishReason, Usage};
 use crate::delta::Delta;
 use crate::dialect::openai_chat::StreamDecoder;
 use crate::error::ErrorCode;
@@ -42,8 +42,17 @@ fn goes_on(index: u32, text: &str) -> Delta {
     Delta::ToolCallArguments { index, text: text.to_owned() }
 }
 
-const STOP: Delta = Delta::Finish { reason: FinishReason::Stop };
-const CALLS: Delta = Delta::Finish { reason: FinishReason::ToolCalls };
+fn ends(reason: FinishReason) -> Delta {
+    Delta::Finish { reason, extra: Extra::new() }
+}
+
+fn stop() -> Delta {
+    ends(FinishReason::Stop)
+}
+
+fn called() -> Delta {
+    ends(FinishReason::ToolCalls)
+}
 
 #[test]
 fn openai_tells_the_usage_after_the_end() {
@@ -51,7 +60,7 @@ fn openai_tells_the_usage_after_the_end() {
     let chunks = [delta(json!({"role": "assistant", "content": "", "refusal": null})), delta(json!({"content": "hi"}))];
     let usage_delta = Delta::Usage { usage: Usage { input_tokens: 3, output_tokens: 2, ..Usage::default() } };
     let whole = [&chunks[..], &[finish("stop"), usage]].concat();
-    assert_eq!(read(&whole), [start(), text("hi"), STOP, usage_delta]);
+    assert_eq!(read(&whole), [start(), text("hi"), stop(), usage_delta]);
 }
 
 #[test]
@@ -80,7 +89,7 @@ fn openai_streams_parallel_calls_by_index() {
             begins(1, "b", "g"),
             goes_on(1, "{}"),
             goes_on(0, ":1}"),
-            CALLS
+            called()
         ]
     );
 }
@@ -94,7 +103,7 @@ fn mistral_sends_whole_calls_without_an_index() {
     let chunk = json!({"id": "r1", "model": "m", "choices": [{"index": 0, "delta": {"content": "", "tool_calls": calls}, "finish_reason": "tool_calls"}]});
     assert_eq!(
         read(&[chunk]),
-        [start(), begins(0, "a", "f"), goes_on(0, "{}"), begins(1, "b", "f"), goes_on(1, "{\"x\":1}"), CALLS]
+        [start(), begins(0, "a", "f"), goes_on(0, "{}"), begins(1, "b", "f"), goes_on(1, "{\"x\":1}"), called()]
     );
 }
 
@@ -104,7 +113,7 @@ fn gemini_sends_every_call_under_index_zero() {
         |id: &str| delta(json!({"tool_calls": [{"index": 0, "id": id, "function": {"name": "f", "arguments": "{}"}}]}));
     assert_eq!(
         read(&[call("a"), call("b"), finish("stop")]),
-        [start(), begins(0, "a", "f"), goes_on(0, "{}"), begins(1, "b", "f"), goes_on(1, "{}"), STOP]
+        [start(), begins(0, "a", "f"), goes_on(0, "{}"), begins(1, "b", "f"), goes_on(1, "{}"), stop()]
     );
 }
 
@@ -115,24 +124,24 @@ fn some_repeat_the_id_and_the_name_or_leave_them_out() {
     };
     assert_eq!(
         read(&[repeated("{"), repeated("}"), finish("tool_calls")]),
-        [start(), begins(0, "a", "f"), goes_on(0, "{"), goes_on(0, "}"), CALLS]
+        [start(), begins(0, "a", "f"), goes_on(0, "{"), goes_on(0, "}"), called()]
     );
     let bare = |body: serde_json::Value| delta(json!({"tool_calls": [{"function": body}]}));
     assert_eq!(
         read(&[bare(json!({"name": "f"})), bare(json!({"arguments": "{}"})), finish("tool_calls")]),
-        [start(), begins(0, "call_r1_0", "f"), goes_on(0, "{}"), CALLS]
+        [start(), begins(0, "call_r1_0", "f"), goes_on(0, "{}"), called()]
     );
     let old = |body: serde_json::Value| delta(json!({"function_call": body}));
     assert_eq!(
         read(&[old(json!({"name": "f", "arguments": ""})), old(json!({"arguments": "{}"})), finish("function_call")]),
-        [start(), begins(0, "call_r1_0", "f"), goes_on(0, "{}"), CALLS]
+        [start(), begins(0, "call_r1_0", "f"), goes_on(0, "{}"), called()]
     );
 }
 
 #[test]
 fn azure_begins_without_a_choice() {
     let filter = json!({"id": "", "model": "", "choices": [], "prompt_filter_results": []});
-    assert_eq!(read(&[filter, delta(json!({"content": "hi"})), finish("stop")]), [start(), text("hi"), STOP]);
+    assert_eq!(read(&[filter, delta(json!({"content": "hi"})), finish("stop")]), [start(), text("hi"), stop()]);
 }
 
 #[test]
@@ -146,7 +155,7 @@ fn reasoning_has_two_names_and_a_list_form() {
         delta(json!({"content": "d"})),
         finish("stop"),
     ];
-    assert_eq!(read(&chunks), [start(), thought("a"), thought("b"), thought("c"), text("d"), STOP]);
+    assert_eq!(read(&chunks), [start(), thought("a"), thought("b"), thought("c"), text("d"), stop()]);
 }
 
 #[test]
@@ -162,7 +171,7 @@ fn the_last_of_many_usages_counts() {
 #[test]
 fn one_event_may_hold_the_whole_message() {
     let chunk = json!({"id": "r1", "model": "m", "choices": [{"message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}]});
-    assert_eq!(read(&[chunk]), [start(), text("hi"), STOP]);
+    assert_eq!(read(&[chunk]), [start(), text("hi"), stop()]);
 }
 
 #[test]
@@ -170,9 +179,9 @@ fn nothing_behind_the_finish_matters() {
     let mut bytes =
         events(&[delta(json!({"content": "hi"})), finish("stop"), finish("length"), delta(json!({"content": "more"}))]);
     bytes.extend_from_slice(b"data: {broken\n\ndata: \xff\n\n");
-    assert_eq!(decode(&[&bytes]).unwrap(), [start(), text("hi"), STOP]);
+    assert_eq!(decode(&[&bytes]).unwrap(), [start(), text("hi"), stop()]);
     let single: Vec<_> = bytes.chunks(1).collect();
-    assert_eq!(decode(&single).unwrap(), [start(), text("hi"), STOP]);
+    assert_eq!(decode(&single).unwrap(), [start(), text("hi"), stop()]);
 }
 
 #[test]

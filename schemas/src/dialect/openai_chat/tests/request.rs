@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::strategy;
 use crate::catalog::Quirks;
-use crate::chat::{Block, ChatRequest, Extra, ImageSource, Message, Role, ToolChoice, ToolResult};
+use crate::chat::{Block, ChatRequest, Extra, ImageSource, Message, Reasoning, Role, ToolChoice, ToolResult};
 use crate::dialect::openai_chat::{Decoded, KNOWN_FIELDS, NAME, decode_request, encode_request};
 use crate::envelope;
 
@@ -156,8 +156,13 @@ fn two_limits_warn() {
 #[test]
 fn what_cannot_be_said_is_a_warning() {
     let foreign = Extra::from_iter([("anthropic".to_owned(), json!({"cache_control": {}}))]);
-    let result = ToolResult { tool_call_id: "c".to_owned(), content: vec![Block::text("no")], is_error: true };
-    let signed = Block::Reasoning { text: "hm".to_owned(), signature: Some("sig".to_owned()) };
+    let result = ToolResult {
+        tool_call_id: "c".to_owned(),
+        content: vec![Block::text("no")],
+        is_error: true,
+        extra: Extra::new(),
+    };
+    let signed = Block::Reasoning(Reasoning { signature: Some("sig".to_owned()), ..Reasoning::text("hm") });
     let opaque = Block::Opaque { dialect: "anthropic".to_owned(), value: json!({"type": "document"}) };
     let block = |block| Message { role: Role::Assistant, content: vec![block], name: None, extra: Extra::new() };
     let mut request = ChatRequest {
@@ -184,7 +189,7 @@ fn what_cannot_be_said_is_a_warning() {
 fn a_message_of_many_results_becomes_many() {
     let result = |id: &str| {
         let content = vec![Block::text("ok")];
-        Block::ToolResult(ToolResult { tool_call_id: id.to_owned(), content, is_error: false })
+        Block::ToolResult(ToolResult { tool_call_id: id.to_owned(), content, is_error: false, extra: Extra::new() })
     };
     let content = vec![result("a"), result("b"), Block::text("and now")];
     let messages = vec![Message { role: Role::User, content, name: None, extra: Extra::new() }];
@@ -209,7 +214,7 @@ fn pictures_and_thoughts() {
         {"type": "thinking", "thinking": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
         {"type": "text", "text": "c"},
     ]});
-    let expected = [Block::Reasoning { text: "ab".to_owned(), signature: None }, Block::text("c")];
+    let expected = [Block::Reasoning(Reasoning::text("ab")), Block::text("c")];
     assert_eq!(message(thought).content, expected);
 }
 

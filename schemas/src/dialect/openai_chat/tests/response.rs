@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{reply, strategy};
-use crate::chat::{Block, ChatResponse, FinishReason, ToolCall};
+use crate::chat::{Block, ChatResponse, Extra, FinishReason, ToolCall};
 use crate::dialect::openai_chat::{ClientOptions, NAME, Reply, decode_response, encode_response};
 use crate::error::{ErrorCode, Failure};
 
@@ -66,7 +66,12 @@ fn calls_without_an_id_get_one() {
     let calls = json!([{"id": "", "function": {"name": "f", "arguments": {"a": 1}}}, {"function": {"name": "g"}}]);
     let response = decode(&with_message(json!({"content": null, "tool_calls": calls}))).unwrap();
     let call = |id: &str, name: &str, arguments: &str| {
-        Block::ToolCall(ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: arguments.to_owned() })
+        Block::ToolCall(ToolCall {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            arguments: arguments.to_owned(),
+            extra: Extra::new(),
+        })
     };
     assert_eq!(response.message.content, [call("call_r1_0", "f", "{\"a\":1}"), call("call_r1_1", "g", "")]);
     let old = json!({"content": null, "function_call": {"name": "f", "arguments": "{}"}});

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::chat::{
-    Block, ChatRequest, ChatResponse, Extra, FinishReason, ImageSource, Message, ResponseFormat, Role, Sampling, Tool,
-    ToolCall, ToolChoice, ToolResult, Usage,
+    Block, ChatRequest, ChatResponse, Extra, FinishReason, ImageSource, Message, Reasoning, ResponseFormat, Role,
+    Sampling, Tool, ToolCall, ToolChoice, ToolResult, Usage,
 };
 use crate::dialect::openai_chat::NAME;
 
@@ -30,6 +30,7 @@ pub(super) fn request() -> impl Strategy<Value = ChatRequest> {
                 sampling,
                 response_format,
                 stream,
+                user: None,
                 extra,
             }
         })
@@ -40,7 +41,7 @@ pub(super) fn response() -> impl Strategy<Value = ChatResponse> {
     (word(), word(), said, finish(), option::of(usage()), any::<bool>()).prop_map(
         |(id, model, (reasoning, text, refusal, calls), finish, usage, rich)| {
             let mut content = Vec::new();
-            content.extend(reasoning.map(|text| Block::Reasoning { text, signature: None }));
+            content.extend(reasoning.map(|text| Block::Reasoning(Reasoning::text(text))));
             content.extend(text.map(Block::text));
             content.extend(refusal.map(|text| Block::Refusal { text }));
             content.extend(numbered(calls).into_iter().map(Block::ToolCall));
@@ -50,7 +51,7 @@ pub(super) fn response() -> impl Strategy<Value = ChatResponse> {
                 own(&mut message.extra, json!({"annotations": [{"type": "url_citation"}]}));
                 own(&mut extra, json!({"system_fingerprint": "fp_1", "logprobs": {"content": []}, "citations": [1]}));
             }
-            ChatResponse { id: Some(id), model, message, finish, usage, extra }
+            ChatResponse { id: Some(id), model, message, finish, usage, logprobs: Vec::new(), extra }
         },
     )
 }
@@ -83,6 +84,7 @@ fn usage() -> impl Strategy<Value = Usage> {
         output_tokens: output.into(),
         cached_tokens: cached.into(),
         reasoning_tokens: reasoning.into(),
+        cache_write_tokens: 0,
     })
 }
 
@@ -107,6 +109,7 @@ fn sampling() -> impl Strategy<Value = Sampling> {
             presence_penalty: presence,
             frequency_penalty: frequency,
             reasoning_effort,
+            ..Sampling::default()
         })
 }
 
@@ -150,7 +153,7 @@ fn tool() -> impl Strategy<Value = Tool> {
 /// A call, and whether it is one of the `custom` kind.
 fn call() -> impl Strategy<Value = ToolCall> {
     (word(), prop_oneof![Just("{\"a\": 1}".to_owned()), text(), Just(String::new())])
-        .prop_map(|(name, arguments)| ToolCall { id: String::new(), name, arguments })
+        .prop_map(|(name, arguments)| ToolCall { id: String::new(), name, arguments, extra: Extra::new() })
 }
 
 fn numbered(calls: Vec<ToolCall>) -> Vec<ToolCall> {
@@ -163,7 +166,10 @@ fn message() -> impl Strategy<Value = Message> {
         (plain, vec(text_block(), 0..3)),
         vec(user_block(), 0..3).prop_map(|content| (Role::User, content)),
         (text(), vec(text_block(), 0..3)).prop_map(|(tool_call_id, content)| {
-            (Role::Tool, vec![Block::ToolResult(ToolResult { tool_call_id, content, is_error: false })])
+            (
+                Role::Tool,
+                vec![Block::ToolResult(ToolResult { tool_call_id, content, is_error: false, extra: Extra::new() })],
+            )
         }),
     ];
     let said = (kinds, option::of(word()), any::<bool>()).prop_map(|((role, content), name, rich)| {
@@ -182,7 +188,7 @@ fn assistant() -> impl Strategy<Value = Message> {
     (option::of(text()), spoken, vec(call(), 0..3), any::<[bool; 2]>()).prop_map(
         |(reasoning, spoken, calls, [custom, signed])| {
             let mut content = Vec::new();
-            content.extend(reasoning.map(|text| Block::Reasoning { text, signature: None }));
+            content.extend(reasoning.map(|text| Block::Reasoning(Reasoning::text(text))));
             content.extend(spoken);
             let mut extras = Map::new();
             for call in numbered(calls) {
@@ -218,7 +224,8 @@ fn user_block() -> impl Strategy<Value = Block> {
         word().prop_map(|name| ImageSource::Url { url: format!("https://host.test/{name}.png") }),
         "[a-zA-Z0-9+/]{4,16}={0,2}".prop_map(|data| ImageSource::Base64 { media_type: "image/png".to_owned(), data }),
     ];
-    let image = (source, option::of(word())).prop_map(|(source, detail)| Block::Image { source, detail });
+    let image =
+        (source, option::of(word())).prop_map(|(source, detail)| Block::Image { source, detail, extra: Extra::new() });
     let opaque = prop_oneof![
         Just(json!({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}})),
         Just(json!({"type": "file", "file": {"file_id": "file-1", "filename": null}})),

@@ -99,13 +99,13 @@ fn spoken() -> Vec<Delta> {
     vec![
         Delta::Start { id: None, model: "m".to_owned() },
         Delta::Reasoning { text: "hm".to_owned() },
-        Delta::ReasoningSignature { signature: "sig".to_owned() },
+        Delta::ReasoningSignature { signature: "sig".to_owned(), dialect: None, id: None, redacted: false },
         text("Hel"),
         text("lo"),
         Delta::ToolCallStart { index: 0, id: "c1".to_owned(), name: "f".to_owned() },
         Delta::ToolCallArguments { index: 0, text: "{}".to_owned() },
         Delta::ToolCallStart { index: 1, id: "c2".to_owned(), name: "g".to_owned() },
-        Delta::Finish { reason: FinishReason::ToolCalls },
+        Delta::Finish { reason: FinishReason::ToolCalls, extra: Extra::new() },
         text("after the end"),
         Delta::Usage { usage: Usage { input_tokens: 3, output_tokens: 2, ..Usage::default() } },
     ]
