@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
 use crate::chat::{FinishReason, Message, Usage};
+use crate::delta::Trace;
 use crate::error::Failure;
 use crate::job::JobHead;
 use crate::timestamp::Timestamp;
@@ -125,6 +126,15 @@ pub struct Attempt {
     pub usage: Option<Usage>,
 }
 
+/// How many attempts before the last of `ledger` may have published deltas: those of which nobody knows how they ended.
+/// One that is known to have failed in the middle of a stream ends its job.
+#[must_use]
+pub fn generation(ledger: &[Attempt]) -> u32 {
+    let earlier = ledger.split_last().map_or(ledger, |(_, earlier)| earlier);
+    let lost = earlier.iter().filter(|attempt| attempt.outcome == Some(Outcome::Ambiguous)).count();
+    u32::try_from(lost).unwrap_or(u32::MAX)
+}
+
 /// What was cut from the context before the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ContextReport {
@@ -176,6 +186,9 @@ pub struct JobResult {
     pub warnings: Vec<Warning>,
     /// It lies in DEAD, replayable.
     pub dead: bool,
+    /// How the answer was cut into the deltas that were published, so that they can be made again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// The log probability of each token, when asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub logprobs: Vec<serde_json::Value>,

@@ -4,20 +4,39 @@
 use std::time::Duration;
 
 use broker::Broker;
-use schemas::delta::{Delta, Frame};
+use schemas::delta::{Delta, Frame, Trace};
 use schemas::id::JobId;
+use schemas::state::{Attempt, generation};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// Publishes one attempt's deltas until their sender is dropped.
+/// Whose deltas they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    /// The job.
+    pub(crate) id: JobId,
+    /// The number of the attempt.
+    pub(crate) attempt: u32,
+    /// How many attempts before it may have published deltas.
+    pub(crate) generation: u32,
+}
+
+impl Origin {
+    /// The open attempt, the last of `ledger`.
+    pub(crate) fn of(id: JobId, ledger: &[Attempt]) -> Self {
+        let attempt = ledger.last().map_or(1, |attempt| attempt.number);
+        Self { id, attempt, generation: generation(ledger) }
+    }
+}
+
+/// Publishes one attempt's deltas until their sender is dropped. Tells how they were cut.
 pub(crate) async fn emit(
     broker: &Broker,
-    id: JobId,
-    attempt: u32,
+    origin: Origin,
     coalesce: Duration,
     mut deltas: mpsc::Receiver<Delta>,
-) {
-    let mut emitter = Emitter { broker, id, attempt, index: 0 };
+) -> Trace {
+    let mut emitter = Emitter { broker, origin, index: 0, trace: Trace::default() };
     let mut gathered: Option<Delta> = None;
     let mut due = Instant::now();
     loop {
@@ -41,21 +60,24 @@ pub(crate) async fn emit(
         }
     }
     emitter.publish(gathered).await;
+    emitter.trace
 }
 
 struct Emitter<'a> {
     broker: &'a Broker,
-    id: JobId,
-    attempt: u32,
+    origin: Origin,
     index: u64,
+    trace: Trace,
 }
 
 impl Emitter<'_> {
     async fn publish(&mut self, delta: Option<Delta>) {
         let Some(delta) = delta else { return };
-        let frame = Frame { attempt: self.attempt, index: self.index, delta };
+        self.trace.push(&delta);
+        let Origin { id, attempt, generation } = self.origin;
+        let frame = Frame { attempt, generation, index: self.index, delta };
         self.index += 1;
-        if let Err(error) = self.broker.publish_frame(self.id, &frame).await {
+        if let Err(error) = self.broker.publish_frame(id, &frame).await {
             tracing::debug!(error = %error, "a delta was not published");
         }
     }

@@ -2,6 +2,7 @@
 
 use broker::Resolution;
 use schemas::chat::{ChatResponse, FinishReason};
+use schemas::delta::Trace;
 use schemas::error::{Category, ErrorCode, Failure};
 use schemas::state::{ContextReport, JobResult, Outcome, Phase, Warning};
 use schemas::timestamp::Timestamp;
@@ -29,6 +30,9 @@ pub(crate) enum Ending {
     },
 }
 
+/// A record has to fit into a message. An answer cut oftener than this is replayed block by block.
+const LONGEST_TRACE: usize = 192 * 1024;
+
 /// What is known of a job beside its answer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notes {
@@ -36,6 +40,8 @@ pub(crate) struct Notes {
     pub(crate) context: Option<ContextReport>,
     /// What its client should know.
     pub(crate) warnings: Vec<Warning>,
+    /// How the answer was streamed.
+    pub(crate) trace: Option<Trace>,
 }
 
 impl Ending {
@@ -55,6 +61,7 @@ impl Ending {
             usage: response.usage,
             context: notes.context,
             warnings: notes.warnings,
+            trace: notes.trace.filter(|trace| trace.size() <= LONGEST_TRACE),
             logprobs: response.logprobs,
             extra: response.extra,
             ..JobResult::default()

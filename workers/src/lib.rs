@@ -79,7 +79,7 @@ async fn take_in(worker: &Arc<Worker>, intake: &mut Intake, jobs: &mut JoinSet<(
                 Some(Work { delivery, slot }) => {
                     let worker = Arc::clone(worker);
                     jobs.spawn(async move {
-                        process::process(&worker, delivery).await;
+                        Box::pin(process::process(&worker, delivery)).await;
                         drop(slot);
                     });
                 }

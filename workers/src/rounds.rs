@@ -68,7 +68,7 @@ impl<'a> Rounds<'a> {
         calling: &'a AtomicBool,
     ) -> Result<Ending, Gone> {
         let open = first_plan(&route);
-        let (last, notes) = (None, Notes { context: None, warnings: lease.job.warnings.clone() });
+        let (last, notes) = (None, Notes { warnings: lease.job.warnings.clone(), ..Notes::default() });
         match fit::load(worker, &lease.job).await {
             Ok(request) => Self { worker, lease, calling, request, open, last, notes }.ask_all(route).await,
             Err(failure) => Ok(Ending::failed(failure, open.map(|_| aborted()), notes)),
@@ -142,7 +142,7 @@ impl<'a> Rounds<'a> {
             Err(failure) => return Ok(Asked::Unfit(failure)),
         };
         let warnings = self.lease.job.warnings.iter().cloned().chain(warnings).collect();
-        self.notes = Notes { context: Some(report), warnings };
+        self.notes = Notes { context: Some(report), warnings, trace: None };
         let plan = plan(&candidate);
         // A busy provider is waited for only when nobody else is left to ask.
         let patience = if left > 0 { Duration::ZERO } else { worker.config.retry.inline_max };
@@ -169,12 +169,13 @@ impl<'a> Rounds<'a> {
     async fn send(&mut self, admitted: Admitted<'_>, request: &ChatRequest) -> Result<Result<Answer, CallError>, Gone> {
         let (worker, id) = (self.worker, self.lease.job.id);
         let ledger = self.lease.ledger(None).await;
+        let origin = emit::Origin::of(id, &ledger);
         let upstream = admitted.candidate.upstream.clone();
         let call = Call {
             request,
             upstream: &upstream,
             job: id,
-            attempt: ledger.last().map_or(1, |attempt| attempt.number),
+            attempt: origin.attempt,
             idempotency_key: idempotency_key(id, &admitted.candidate.provider.name, &ledger),
         };
         self.lease.before_call().await?;
@@ -182,12 +183,14 @@ impl<'a> Rounds<'a> {
         let now = || worker.broker.now();
         let outcome = if request.stream {
             let (sink, deltas) = mpsc::channel(DELTAS);
-            let frames = emit::emit(&worker.broker, id, call.attempt, worker.config.worker.coalesce, deltas);
+            let frames = emit::emit(&worker.broker, origin, worker.config.worker.coalesce, deltas);
             let answer = async {
                 let sink = sink;
                 worker.providers.call(admitted, &call, Some(&sink), now).await
             };
-            tokio::join!(answer, frames).0
+            let (answer, trace) = tokio::join!(answer, frames);
+            self.notes.trace = Some(trace);
+            answer
         } else {
             worker.providers.call(admitted, &call, None, now).await
         };

@@ -14,7 +14,7 @@ use super::{Counted, about};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::ApiError;
-use crate::lookup;
+use crate::lookup::{self, Found};
 use crate::stream::follow::{self, Input, Position};
 use crate::stream::{inputs, sse};
 
@@ -31,16 +31,18 @@ pub(crate) async fn events(
     let watch = app.broker.watch(id);
     let found = lookup::find(&app, &caller.tenant, id).await?;
     let streams = found.head().stream;
-    let first = Input::View(Box::new(lookup::view(&app, id, &found).await?));
+    let first = match &found {
+        Found::Recorded(record) if found.is_terminal() => inputs::ended(&app, id, record).await,
+        _ => Input::View(Box::new(lookup::view(&app, id, &found).await?)),
+    };
     let ended = Arc::new(Notify::new());
     let tell = Arc::clone(&ended);
     let statuses = inputs::statuses(Arc::clone(&app), Arc::clone(&caller.tenant), id, watch);
-    let statuses = statuses.inspect(move |view| {
-        if view.status.is_terminal() {
+    let statuses = stream::once(async { first }).chain(statuses).inspect(move |input| {
+        if matches!(input, Input::Ended(_, None)) {
             tell.notify_one();
         }
     });
-    let statuses = stream::once(async { first }).chain(statuses.map(|view| Input::View(Box::new(view))));
     let inputs = stream::select(statuses.boxed(), frames(&app, id, streams, ended).await?).boxed();
     let present = (Counted::new(app.metrics.clients.waiting.with_label_values(&["events"])), app.waiters.join(id));
     let events = follow::events(until(&app, inputs), streams, last_event(&headers));

@@ -36,8 +36,13 @@ struct Piece {
 enum Kind {
     Text,
     Reasoning,
+    /// Reasoning of which the provider shows nothing.
+    Hidden,
     Refusal,
-    Call { id: String, name: String },
+    Call {
+        id: String,
+        name: String,
+    },
     Opaque,
 }
 
@@ -136,6 +141,7 @@ impl Emitted {
         let broken = std::mem::take(&mut self.broken);
         match self.blocks.last_mut().filter(|_| !broken && !redacted) {
             Some(piece) if piece.kind == Kind::Reasoning => piece.signed = true,
+            _ if redacted => self.blocks.push(Piece { signed: true, ..Piece::new(Kind::Hidden) }),
             _ => self.blocks.push(Piece { signed: true, ..Piece::new(Kind::Reasoning) }),
         }
     }
@@ -174,6 +180,7 @@ impl<'a> Part<'a> {
         let part = match block {
             Block::Text { text, extra } => Self { extra: Some(extra), ..part(Kind::Text, text) },
             Block::Refusal { text } => part(Kind::Refusal, text),
+            Block::Reasoning(own) if own.redacted => Self { proof: proof(own), ..part(Kind::Hidden, "") },
             Block::Reasoning(own) => Self { proof: proof(own), ..part(Kind::Reasoning, &own.text) },
             Block::ToolCall(call) => part(Kind::Call { id: call.id.clone(), name: call.name.clone() }, &call.arguments),
             Block::Opaque { value, .. } => Self { text: value.to_string().into(), ..part(Kind::Opaque, "") },
@@ -210,8 +217,8 @@ impl<'a> Part<'a> {
             Kind::Reasoning => Some(Delta::Reasoning { text }),
             Kind::Refusal => Some(Delta::Refusal { text }),
             Kind::Call { .. } => Some(Delta::ToolCallArguments { index: calls, text }),
-            // It goes out in one piece, so there is no rest of it.
-            Kind::Opaque => None,
+            // They go out in one piece, so there is no rest of them.
+            Kind::Opaque | Kind::Hidden => None,
         }
     }
 }

@@ -25,7 +25,12 @@ pub(crate) enum Input {
     Frame(Frame),
     /// How it stands.
     View(Box<JobView>),
+    /// It has ended so.
+    Ended(Box<JobView>, Replay),
 }
+
+/// The frames of an ended job's answer as they were sent, cut anew from the record; `None` when the record cannot tell.
+pub(crate) type Replay = Option<Vec<Frame>>;
 
 /// Where a client's last delta was: the id of its event, `<attempt>.<index>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +57,7 @@ pub(crate) fn events(
     let follow = Follow {
         inputs,
         streams,
-        after,
+        seen: after,
         ready: VecDeque::new(),
         shown: None,
         done: None,
@@ -65,7 +70,8 @@ pub(crate) fn events(
 struct Follow {
     inputs: BoxStream<'static, Input>,
     streams: bool,
-    after: Option<Position>,
+    /// The last delta that the client has.
+    seen: Option<Position>,
     ready: VecDeque<Bytes>,
     shown: Option<(Status, Option<String>, Option<Timestamp>)>,
     /// The job has ended; its last deltas may still come.
@@ -80,8 +86,8 @@ impl Follow {
         while self.ready.is_empty() && !self.over {
             match self.input().await {
                 Some(Input::Frame(frame)) => self.frame(&frame),
-                Some(Input::View(view)) if view.status.is_terminal() => self.done = Some(view),
                 Some(Input::View(view)) => self.status(*view),
+                Some(Input::Ended(view, replay)) => self.ended(view, replay),
                 None => self.end(),
             }
         }
@@ -98,7 +104,6 @@ impl Follow {
     }
 
     fn frame(&mut self, frame: &Frame) {
-        let position = Position { attempt: frame.attempt, index: frame.index };
         // Usage follows the finish where the provider tells it; nothing follows usage.
         let usage_told = self.done.as_ref().is_none_or(|view| view.usage.is_some());
         self.finished = match frame.delta {
@@ -106,9 +111,26 @@ impl Follow {
             Delta::Finish { .. } => !usage_told,
             _ => false,
         };
-        if self.after.is_none_or(|after| position > after) {
-            self.push("delta", Some(&format!("{}.{}", frame.attempt, frame.index)), frame);
+        let position = Position { attempt: frame.attempt, index: frame.index };
+        if self.seen.is_none_or(|seen| position > seen) {
+            self.delta(frame);
         }
+    }
+
+    fn delta(&mut self, frame: &Frame) {
+        self.seen = Some(Position { attempt: frame.attempt, index: frame.index });
+        self.push("delta", Some(&format!("{}.{}", frame.attempt, frame.index)), frame);
+    }
+
+    /// The record has the whole answer: what the client has not had of it comes from there, and nothing is waited for.
+    /// It may be that of an earlier attempt than the last one heard of, whose worker came back with it.
+    fn ended(&mut self, view: Box<JobView>, replay: Replay) {
+        self.done = Some(view);
+        let Some(frames) = replay else { return };
+        self.finished = true;
+        let seen = self.seen;
+        let had = |frame: &Frame| seen.is_some_and(|seen| seen.attempt == frame.attempt && seen.index >= frame.index);
+        frames.iter().filter(|frame| !had(frame)).for_each(|frame| self.delta(frame));
     }
 
     fn status(&mut self, mut view: JobView) {
@@ -157,11 +179,12 @@ mod tests {
             warnings: Vec::new(),
         };
         let usage = status.is_terminal().then(Usage::default);
-        Input::View(Box::new(JobView { status, usage, ..JobView::queued(&job, false) }))
+        let view = Box::new(JobView { status, usage, ..JobView::queued(&job, false) });
+        if status.is_terminal() { Input::Ended(view, None) } else { Input::View(view) }
     }
 
     fn frame(attempt: u32, index: u64, delta: Delta) -> Input {
-        Input::Frame(Frame { attempt, index, delta })
+        Input::Frame(Frame { attempt, generation: 0, index, delta })
     }
 
     fn text(attempt: u32, index: u64) -> Input {
@@ -196,6 +219,24 @@ mod tests {
         assert_eq!(told(inputs, true, None).await, ["delta 1.0", "delta 1.1", "delta 1.2", "done completed"]);
         let inputs = vec![view(Status::Completed), text(1, 0)];
         assert_eq!(told(inputs, false, None).await, ["done completed"], "a job without deltas is not waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_missed_comes_from_the_record() {
+        let ended = |attempt| {
+            let frames = (0..3).map(|index| text(attempt, index)).map(|input| match input {
+                Input::Frame(frame) => frame,
+                _ => unreachable!(),
+            });
+            let Input::Ended(view, _) = view(Status::Completed) else { unreachable!() };
+            Input::Ended(view, Some(frames.collect()))
+        };
+        let all = ["delta 1.0", "delta 1.1", "delta 1.2", "done completed"];
+        assert_eq!(told(vec![text(1, 0), ended(1)], true, None).await, all);
+        assert_eq!(told(vec![ended(1)], true, Some("1.1")).await, all[2..]);
+        assert_eq!(told(vec![text(1, 2), ended(1)], true, Some("1.1")).await, all[2..]);
+        let earlier = [&["delta 2.0"], &all[..]].concat();
+        assert_eq!(told(vec![text(2, 0), ended(1)], true, None).await, earlier, "an earlier attempt's answer counts");
     }
 
     #[tokio::test(start_paused = true)]

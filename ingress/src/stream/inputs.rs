@@ -8,13 +8,16 @@ use futures::stream::{self, BoxStream, StreamExt};
 use schemas::delta::Frame;
 use schemas::error::ErrorCode;
 use schemas::id::JobId;
+use schemas::state::{Outcome, generation};
 use schemas::view::JobView;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::follow::{Input, Replay};
+use crate::answer;
 use crate::app::App;
 use crate::error::{ApiError, chain};
-use crate::lookup;
+use crate::lookup::{self, Found};
 
 /// How often a job's status is looked at for those who follow it. Its end is heard of at once.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -34,10 +37,10 @@ pub(crate) fn frames(frames: Frames, ended: Arc<Notify>) -> BoxStream<'static, F
     .boxed()
 }
 
-/// A job's statuses from now on, the last of them terminal. Ends early when the job is gone or the service stops.
-pub(crate) fn statuses(app: Arc<App>, tenant: Arc<str>, id: JobId, watch: Watch) -> BoxStream<'static, JobView> {
+/// A job's statuses from now on, its end the last of them. Ends early when the job is gone or the service stops.
+pub(crate) fn statuses(app: Arc<App>, tenant: Arc<str>, id: JobId, watch: Watch) -> BoxStream<'static, Input> {
     let follower = Follower { app, tenant, id, watch: Some(watch) };
-    stream::unfold(follower, |mut follower| async move { follower.next().await.map(|view| (view, follower)) }).boxed()
+    stream::unfold(follower, |mut follower| async move { follower.next().await.map(|input| (input, follower)) }).boxed()
 }
 
 struct Follower {
@@ -49,19 +52,17 @@ struct Follower {
 }
 
 impl Follower {
-    async fn next(&mut self) -> Option<JobView> {
+    async fn next(&mut self) -> Option<Input> {
         let app = Arc::clone(&self.app);
         app.shutdown.run_until_cancelled(self.look()).await.flatten()
     }
 
-    async fn look(&mut self) -> Option<JobView> {
+    async fn look(&mut self) -> Option<Input> {
         let watch = self.watch.as_mut()?;
         match watch.ended(Instant::now() + LOOK_EVERY, true).await {
             Ok(Some(record)) => {
                 self.watch = None;
-                // Without its output when that cannot be fetched: the client still learns that it ended.
-                let view = lookup::recorded(&self.app, self.id, &record).await;
-                Some(view.unwrap_or_else(|_| JobView::of_state(self.id, &record.state)))
+                Some(ended(&self.app, self.id, &record).await)
             }
             Ok(None) => self.current().await,
             Err(error) => {
@@ -72,15 +73,40 @@ impl Follower {
     }
 
     /// The job as it is; waits while the broker is away.
-    async fn current(&self) -> Option<JobView> {
+    async fn current(&mut self) -> Option<Input> {
         loop {
             match lookup::find(&self.app, &self.tenant, self.id).await {
-                Ok(found) => return lookup::view(&self.app, self.id, &found).await.ok(),
+                Ok(Found::Recorded(record)) if record.state.phase.is_terminal() => {
+                    self.watch = None;
+                    return Some(ended(&self.app, self.id, &record).await);
+                }
+                Ok(found) => {
+                    let view = lookup::view(&self.app, self.id, &found).await.ok()?;
+                    return Some(Input::View(Box::new(view)));
+                }
                 Err(error) if error.failure().code == ErrorCode::Unavailable => tokio::time::sleep(LOOK_EVERY).await,
                 Err(_) => return None,
             }
         }
     }
+}
+
+/// The end of a job that its record tells, with its answer's frames where there were any.
+pub(crate) async fn ended(app: &App, id: JobId, record: &Record) -> Input {
+    // Without its output when that cannot be fetched: the client still learns that it ended.
+    let view = lookup::recorded(app, id, record).await;
+    let view = view.unwrap_or_else(|_| JobView::of_state(id, &record.state));
+    Input::Ended(Box::new(view), replay(app, record).await)
+}
+
+async fn replay(app: &App, record: &Record) -> Replay {
+    let trace = record.state.result.as_ref()?.trace.as_ref()?;
+    let whole = answer::of_record(app, record).await.ok()?;
+    let attempts = &record.state.attempts;
+    let answered = attempts.iter().rposition(|attempt| attempt.outcome == Some(Outcome::Ok))?;
+    let (attempt, generation) = (attempts[answered].number, generation(&attempts[..=answered]));
+    let frame = |(index, delta)| Frame { attempt, generation, index, delta };
+    Some((0..).zip(trace.replay(&whole)?).map(frame).collect())
 }
 
 /// The end of a synchronous job. `read_first` when it may have ended already.

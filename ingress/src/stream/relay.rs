@@ -107,7 +107,7 @@ mod tests {
             Delta::Usage { usage: Usage::default() },
         ];
         let deltas = [start].into_iter().chain(words).chain(end);
-        deltas.enumerate().map(|(index, delta)| Frame { attempt, index: index as u64, delta }).collect()
+        deltas.enumerate().map(|(index, delta)| Frame { attempt, generation: 0, index: index as u64, delta }).collect()
     }
 
     fn text(deltas: &[Delta]) -> String {

@@ -65,7 +65,7 @@ impl Broker {
         let js = jetstream::ContextBuilder::new()
             .timeout(config.nats.request_timeout.max(Duration::from_secs(5)))
             .build(client.clone());
-        set_up_patiently(&js, config).await?;
+        patiently(config.nats.connect_timeout, || streams::set_up(&js, config)).await?;
         let broker = Self::assemble(config, instance, client, js, metrics, connects).await?;
         while !broker.read_clock().await? {
             tracing::debug!("the server answers too slowly to tell its time: asking again");
@@ -149,12 +149,15 @@ impl Broker {
         Ok(started.elapsed())
     }
 
-    /// A bucket of ours.
+    /// A bucket of ours. Waits up to `connect_timeout` while its stream has no leader.
     ///
     /// # Errors
     /// [`BrokerError`] when it cannot be reached.
     pub async fn kv(&self, bucket: &'static str) -> Result<kv::Store, BrokerError> {
-        self.0.js.get_key_value(bucket).await.map_err(BrokerError::other("a bucket cannot be reached"))
+        let get = || async {
+            self.0.js.get_key_value(bucket).await.map_err(BrokerError::other("a bucket cannot be reached"))
+        };
+        patiently(self.0.config.nats.connect_timeout, get).await
     }
 
     /// Stops the tasks behind the handle and sends what is still buffered.
@@ -220,15 +223,20 @@ impl Broker {
     }
 }
 
-/// Sets the streams up, trying again for `nats.connect_timeout`: a cluster may have no leader yet.
-async fn set_up_patiently(js: &Context, config: &Config) -> Result<(), BrokerError> {
-    let deadline = Instant::now() + config.nats.connect_timeout;
+/// Asks again until `patience` is over: a cluster may have no leader yet.
+async fn patiently<T, F>(patience: Duration, ask: impl Fn() -> F) -> Result<T, BrokerError>
+where
+    F: Future<Output = Result<T, BrokerError>>,
+{
+    let deadline = Instant::now() + patience;
     let mut wait = Backoff::default();
     loop {
-        match streams::set_up(js, config).await {
-            Ok(()) => return Ok(()),
+        match ask().await {
+            Ok(answer) => return Ok(answer),
             Err(error) if Instant::now() >= deadline => return Err(error),
-            Err(error) => tracing::info!(error = &error as &dyn std::error::Error, "streams not set up yet"),
+            Err(error) => {
+                tracing::info!(error = &error as &dyn std::error::Error, "the broker is not ready: once more")
+            }
         }
         wait.pause().await;
     }

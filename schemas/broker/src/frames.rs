@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use async_nats::Subscriber;
-use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
 use bytes::Bytes;
 use futures::StreamExt;
 use schemas::delta::Frame;
@@ -102,10 +103,24 @@ impl Frames {
             .map_err(BrokerError::other("a stream cannot be reached"))?;
         let (filter, mut sequence, mut frames) = (subject::deltas(self.id), 1, Vec::new());
         while frames.len() < CATCH_UP {
-            let Ok(message) = stream.direct_get_next_for_subject(filter.as_str(), Some(sequence)).await else { break };
-            sequence = message.sequence + 1;
-            frames.push(envelope::decode(&message.payload)?);
+            // Asked of the leader: a follower may not have the newest ones yet.
+            match stream.get_first_raw_message_by_subject(&filter, sequence).await {
+                Ok(message) => {
+                    sequence = message.sequence + 1;
+                    frames.push(envelope::decode(&message.payload)?);
+                }
+                Err(error) if is_absent(&error) => break,
+                Err(error) => return Err(BrokerError::Away(error.into())),
+            }
         }
         Ok(frames)
+    }
+}
+
+fn is_absent(error: &RawMessageError) -> bool {
+    match error.kind() {
+        LastRawMessageErrorKind::NoMessageFound => true,
+        LastRawMessageErrorKind::JetStream(cause) => cause.error_code() == ErrorCode::NO_MESSAGE_FOUND,
+        _ => false,
     }
 }

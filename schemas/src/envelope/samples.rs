@@ -159,6 +159,7 @@ pub(crate) fn state() -> JobState {
         context: Some(ContextReport { messages_before: 9, messages_after: 4, tokens_before: 900, tokens_after: 400 }),
         warnings: vec![Warning { code: "w".to_owned(), param: Some("n".to_owned()), message: "m".to_owned() }],
         dead: true,
+        trace: None,
         logprobs: Vec::new(),
         extra: extra("openai_chat"),
     };
@@ -214,5 +215,5 @@ pub(crate) fn frames() -> Vec<Frame> {
             },
         },
     ];
-    (0..).zip(deltas).map(|(index, delta)| Frame { attempt: 1, index, delta }).collect()
+    (0..).zip(deltas).map(|(index, delta)| Frame { attempt: 1, generation: 0, index, delta }).collect()
 }

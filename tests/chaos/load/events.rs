@@ -75,7 +75,7 @@ impl Reader {
 
     /// A higher attempt means that the job runs again from its start: what came before is void.
     fn delta(&mut self, frame: Option<Frame>) {
-        let Some(Frame { attempt, index, delta }) = frame else {
+        let Some(Frame { attempt, index, delta, .. }) = frame else {
             self.torn = true;
             return;
         };
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn delta(attempt: u32, index: u64, text: &str) -> String {
-        let frame = Frame { attempt, index, delta: Delta::Text { text: text.to_owned() } };
+        let frame = Frame { attempt, generation: 0, index, delta: Delta::Text { text: text.to_owned() } };
         format!("event: delta\nid: {attempt}.{index}\ndata: {}\n\n", serde_json::to_string(&frame).unwrap())
     }
 
