@@ -10,6 +10,7 @@ use schemas::delta::{Delta, Frame};
 use schemas::dialect::openai_chat::StreamEncoder;
 use schemas::error::Failure;
 
+use super::inputs;
 use super::relay::Relay;
 use crate::answer;
 use crate::app::App;
@@ -123,7 +124,10 @@ impl Running {
     async fn end(&mut self, record: &Record) -> Step {
         self.ended = true;
         let rest = match answer::of_record(&self.chat.app, record).await {
-            Ok(whole) => self.relay.end(&whole).map_err(|failure: Failure| failure.into()),
+            Ok(whole) => {
+                let replay = inputs::replay(&record.state, &whole);
+                self.relay.end(&whole, replay).map_err(|failure: Failure| failure.into())
+            }
             Err(error) => Err(error),
         };
         rest.map_or_else(Step::Failed, Step::Last)

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use broker::{Frames, Record, Watch};
 use futures::stream::{self, BoxStream, StreamExt};
+use schemas::chat::ChatResponse;
 use schemas::delta::Frame;
 use schemas::error::ErrorCode;
 use schemas::id::JobId;
-use schemas::state::{Outcome, generation};
+use schemas::state::{JobState, Outcome, generation};
 use schemas::view::JobView;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -96,17 +97,21 @@ pub(crate) async fn ended(app: &App, id: JobId, record: &Record) -> Input {
     // Without its output when that cannot be fetched: the client still learns that it ended.
     let view = lookup::recorded(app, id, record).await;
     let view = view.unwrap_or_else(|_| JobView::of_state(id, &record.state));
-    Input::Ended(Box::new(view), replay(app, record).await)
+    let replay = match record.state.result.as_ref().is_some_and(|result| result.trace.is_some()) {
+        true => answer::of_record(app, record).await.ok().and_then(|whole| replay(&record.state, &whole)),
+        false => None,
+    };
+    Input::Ended(Box::new(view), replay)
 }
 
-async fn replay(app: &App, record: &Record) -> Replay {
-    let trace = record.state.result.as_ref()?.trace.as_ref()?;
-    let whole = answer::of_record(app, record).await.ok()?;
-    let attempts = &record.state.attempts;
+/// The frames of `whole`, as they were published by the attempt that made it.
+pub(crate) fn replay(state: &JobState, whole: &ChatResponse) -> Replay {
+    let trace = state.result.as_ref()?.trace.as_ref()?;
+    let attempts = &state.attempts;
     let answered = attempts.iter().rposition(|attempt| attempt.outcome == Some(Outcome::Ok))?;
     let (attempt, generation) = (attempts[answered].number, generation(&attempts[..=answered]));
     let frame = |(index, delta)| Frame { attempt, generation, index, delta };
-    Some((0..).zip(trace.replay(&whole)?).map(frame).collect())
+    Some((0..).zip(trace.replay(whole)?).map(frame).collect())
 }
 
 /// The end of a synchronous job. `read_first` when it may have ended already.

@@ -6,6 +6,7 @@ use schemas::delta::{Delta, Frame};
 use schemas::error::{ErrorCode, Failure};
 
 use super::emitted::Emitted;
+use super::follow::Replay;
 
 /// One answer on its way to one client.
 #[derive(Debug, Default)]
@@ -48,15 +49,26 @@ impl Relay {
         Ok(self.forward(frame.delta))
     }
 
-    /// What the client has not had of the whole answer, its end included.
+    /// What the client has not had of the whole answer, its end included: cut as the frames were, where `replay` has them.
     ///
     /// # Errors
     /// When the answer is not the one that the client has had the beginning of.
-    pub(super) fn end(&mut self, whole: &ChatResponse) -> Result<Vec<Delta>, Failure> {
-        let mut deltas = self.emitted.rest(whole).map_err(|_| begun_again())?;
+    pub(super) fn end(&mut self, whole: &ChatResponse, replay: Replay) -> Result<Vec<Delta>, Failure> {
+        let mut deltas: Vec<_> = match replay.filter(|frames| self.goes_on_in(frames)) {
+            Some(frames) => {
+                let missed: Vec<_> = frames.into_iter().skip_while(|frame| frame.index < self.next).collect();
+                missed.into_iter().flat_map(|frame| self.forward(frame.delta)).collect()
+            }
+            None => self.emitted.rest(whole).map_err(|_| begun_again())?,
+        };
         deltas.push(Delta::Finish { reason: whole.finish, extra: whole.extra.clone() });
         deltas.extend(whole.usage.map(|usage| Delta::Usage { usage }));
         Ok(deltas)
+    }
+
+    /// Whether these are the frames of the attempt that the client hears.
+    fn goes_on_in(&self, frames: &[Frame]) -> bool {
+        frames.first().is_some_and(|first| first.attempt == self.attempt || self.attempt == 0)
     }
 
     fn forward(&mut self, delta: Delta) -> Vec<Delta> {
@@ -138,12 +150,29 @@ mod tests {
                 }
             }
             prop_assert!(!sent.iter().any(|delta| matches!(delta, Delta::Finish { .. })), "no end before the record");
-            sent.extend(relay.end(&whole(&words)).unwrap());
+            sent.extend(relay.end(&whole(&words), None).unwrap());
             prop_assert_eq!(text(&sent), words.concat());
             let starts: Vec<usize> = sent.iter().enumerate().filter(|(_, delta)| is_start(delta)).map(|(at, _)| at).collect();
             prop_assert_eq!(starts, [0]);
             let ends = matches!(sent[sent.len() - 2..], [Delta::Finish { .. }, Delta::Usage { .. }]);
             prop_assert!(ends);
+        }
+
+        #[test]
+        fn with_a_replay_it_is_cut_as_it_was(
+            words in words(), lost in proptest::collection::vec(any::<bool>(), 11), heard in 0_usize..12,
+        ) {
+            let (mut relay, mut sent) = (Relay::default(), Vec::new());
+            for (frame, lost) in frames(1, &words).into_iter().zip(lost).take(heard) {
+                if !lost {
+                    sent.extend(relay.frame(frame).unwrap());
+                }
+            }
+            sent.extend(relay.end(&whole(&words), Some(frames(1, &words))).unwrap());
+            let mut expected: Vec<_> = frames(1, &words).into_iter().map(|frame| frame.delta).collect();
+            expected.pop();
+            expected.extend(whole(&words).usage.map(|usage| Delta::Usage { usage }));
+            prop_assert_eq!(sent, expected);
         }
 
         #[test]
@@ -154,7 +183,7 @@ mod tests {
             for frame in frames(2, &words) {
                 sent.extend(relay.frame(frame).unwrap());
             }
-            sent.extend(relay.end(&whole(&words)).unwrap());
+            sent.extend(relay.end(&whole(&words), None).unwrap());
             prop_assert_eq!(text(&sent), words.concat());
         }
     }
@@ -179,8 +208,8 @@ mod tests {
             relay.frame(frame).unwrap();
         }
         let mut other = whole(&["two ".to_owned()]);
-        assert!(relay.end(&other).is_err());
+        assert!(relay.end(&other, None).is_err());
         other.message.content = vec![Block::text("one "), Block::text("and two")];
-        assert_eq!(text(&relay.end(&other).unwrap()), "and two");
+        assert_eq!(text(&relay.end(&other, None).unwrap()), "and two");
     }
 }
