@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
 use crate::chat::ChatRequest;
@@ -106,6 +107,31 @@ pub struct Job {
     /// What of the client's request could not be taken over; goes into the result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
+    /// What its API shows of the request later on, for one that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surface: Option<Surface>,
+}
+
+/// How a job is shown by an API that repeats parts of the request in every answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Surface {
+    /// The dialect of the API that it was submitted by.
+    pub dialect: String,
+    /// What is repeated, as that dialect wants it.
+    pub echo: Value,
+    /// The request is kept with the result, so that it can be shown and gone on from.
+    #[serde(default)]
+    pub store: bool,
+}
+
+/// What a result keeps of its request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// How it is shown.
+    pub surface: Surface,
+    /// The request, or where it is, if it is to be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Payload>,
 }
 
 /// The request, or where it is when it is larger than a NATS message may be.

@@ -7,7 +7,7 @@ use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 use crate::chat::{FinishReason, Message, Usage};
 use crate::delta::Trace;
 use crate::error::Failure;
-use crate::job::JobHead;
+use crate::job::{JobHead, Kept};
 use crate::timestamp::Timestamp;
 
 /// Where a job is in its life.
@@ -186,6 +186,9 @@ pub struct JobResult {
     pub warnings: Vec<Warning>,
     /// It lies in DEAD, replayable.
     pub dead: bool,
+    /// What is kept of the request, for an API that shows it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Box<Kept>>,
     /// How the answer was cut into the deltas that were published, so that they can be made again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,

@@ -87,6 +87,7 @@ mod tests {
             context: ContextOptions::default(),
             request: Payload::Inline(Box::default()),
             warnings: Vec::new(),
+            surface: None,
         };
         assert_eq!(fields(&serde_json::to_value(JobView::queued(&job, false)).unwrap()), required("Job"));
     }

@@ -177,6 +177,7 @@ mod tests {
             context: ContextOptions::default(),
             request: Payload::Inline(Box::default()),
             warnings: Vec::new(),
+            surface: None,
         };
         let usage = status.is_terminal().then(Usage::default);
         let view = Box::new(JobView { status, usage, ..JobView::queued(&job, false) });

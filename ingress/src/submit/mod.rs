@@ -12,7 +12,7 @@ use schemas::chat::ChatRequest;
 use schemas::envelope;
 use schemas::error::ErrorCode;
 use schemas::id::JobId;
-use schemas::job::{ContextOptions, Job, JobHead, Lane, OnAmbiguous, Payload};
+use schemas::job::{ContextOptions, Job, JobHead, Lane, OnAmbiguous, Payload, Surface};
 use schemas::state::Warning;
 use schemas::timestamp::Timestamp;
 use tokio::time::timeout;
@@ -51,6 +51,8 @@ pub(crate) struct Submission {
     pub(crate) warnings: Vec<Warning>,
     /// A client holds its connection open for the answer.
     pub(crate) synchronous: bool,
+    /// What its API shows of it later on.
+    pub(crate) surface: Option<Surface>,
 }
 
 /// Who submits, as which job.
@@ -142,7 +144,14 @@ async fn assemble(app: &App, origin: Origin<'_>, submission: Submission, now: Ti
     };
     let object = object_name(origin.identity.id, &head.body_hash);
     let request = payload(app, object, origin.body_bytes, submission.request).await?;
-    Ok(Job { id: origin.identity.id, head, context: submission.context, request, warnings: submission.warnings })
+    Ok(Job {
+        id: origin.identity.id,
+        head,
+        context: submission.context,
+        request,
+        warnings: submission.warnings,
+        surface: submission.surface,
+    })
 }
 
 /// An object is named after id and body, so that a repeat overwrites it with the same bytes and a conflicting submit

@@ -3,8 +3,9 @@
 use async_nats::HeaderMap;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use bytes::Bytes;
+use schemas::chat::ChatRequest;
 use schemas::id::JobId;
-use schemas::job::Job;
+use schemas::job::{Job, Kept, Payload};
 use schemas::state::{JobResult, JobState, Nonce};
 use schemas::timestamp::Timestamp;
 use schemas::{envelope, subject};
@@ -99,6 +100,27 @@ impl Broker {
     async fn bodies(&self) -> Result<async_nats::jetstream::object_store::ObjectStore, BrokerError> {
         let store = self.0.js.get_object_store(subject::BODIES).await;
         store.map_err(BrokerError::other("the object store cannot be reached"))
+    }
+
+    /// What the result of `job` keeps of its request. A large one goes to the object store, so that the record stays small.
+    pub(crate) async fn keep_request(&self, job: &Job) -> Result<Option<Box<Kept>>, BrokerError> {
+        let Some(surface) = job.surface.clone() else { return Ok(None) };
+        let request = match &job.request {
+            _ if !surface.store => None,
+            stored @ Payload::Stored { .. } => Some(stored.clone()),
+            Payload::Inline(request) => Some(self.keep_inline(job.id, request).await?),
+        };
+        Ok(Some(Box::new(Kept { surface, request })))
+    }
+
+    async fn keep_inline(&self, id: JobId, request: &ChatRequest) -> Result<Payload, BrokerError> {
+        let body = envelope::encode(request)?;
+        if body.len() <= self.0.config.ingress.inline_max_bytes / 8 {
+            return Ok(Payload::Inline(Box::new(request.clone())));
+        }
+        let (object, bytes) = (format!("{id}.request"), body.len() as u64);
+        self.put_body(&object, body).await?;
+        Ok(Payload::Stored { object, bytes })
     }
 
     /// Moves an output that would not fit into a record to the object store.

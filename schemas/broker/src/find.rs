@@ -39,6 +39,17 @@ impl Broker {
         Ok(self.state(id).await?.map_or(Sighting::Absent, Sighting::Recorded))
     }
 
+    /// The job as it was submitted, while its message is there: until it has ended, and for a while after.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the broker cannot be asked.
+    pub async fn submitted(&self, id: JobId) -> Result<Option<Job>, BrokerError> {
+        Ok(self.find_waiting(id).await?.and_then(|waiting| match waiting {
+            Sighting::Queued(job) | Sighting::Delayed(job) => Some(job),
+            Sighting::Recorded(_) | Sighting::Absent => None,
+        }))
+    }
+
     /// The job's message, in whichever stream it waits. A schedule that fires leaves `delayed` only once it stands in
     /// `due`: looked for in this order it is not missed.
     pub(crate) async fn find_waiting(&self, id: JobId) -> Result<Option<Sighting>, BrokerError> {

@@ -146,6 +146,7 @@ impl Lease {
         last: Option<&Resolution>,
     ) -> Result<bool, BrokerError> {
         self.broker.store_large_output(self.job.id, &mut result).await?;
+        result.kept = self.broker.keep_request(&self.job).await?;
         let Self { broker, job, nonce, ticket, held, .. } = self;
         let (held, now) = (held.into_inner(), broker.now());
         let mine = Box::new(held.resolved(last, now));

@@ -152,7 +152,14 @@ async fn read(message: Message) -> Option<Folded> {
 fn waiting_view(id: JobId, head: JobHead, delayed: bool) -> JobView {
     let request = Payload::Inline(Box::default());
     JobView::queued(
-        &Job { id, head, context: schemas::job::ContextOptions::default(), request, warnings: Vec::new() },
+        &Job {
+            id,
+            head,
+            context: schemas::job::ContextOptions::default(),
+            request,
+            warnings: Vec::new(),
+            surface: None,
+        },
         delayed,
     )
 }

@@ -124,6 +124,7 @@ pub(crate) fn job() -> Job {
         context: ContextOptions { strategy: Some(ContextStrategy::Auto), budget: Some(8000) },
         request: Payload::Inline(Box::new(request)),
         warnings: Vec::new(),
+        surface: None,
     }
 }
 
@@ -159,6 +160,7 @@ pub(crate) fn state() -> JobState {
         context: Some(ContextReport { messages_before: 9, messages_after: 4, tokens_before: 900, tokens_after: 400 }),
         warnings: vec![Warning { code: "w".to_owned(), param: Some("n".to_owned()), message: "m".to_owned() }],
         dead: true,
+        kept: None,
         trace: None,
         logprobs: Vec::new(),
         extra: extra("openai_chat"),

@@ -109,5 +109,12 @@ pub(super) fn submitted(id: JobId, created_at: Timestamp) -> Job {
         body_hash: "hash".to_owned(),
         trace_id: "trace".to_owned(),
     };
-    Job { id, head, context: ContextOptions::default(), request: Payload::Inline(Box::default()), warnings: Vec::new() }
+    Job {
+        id,
+        head,
+        context: ContextOptions::default(),
+        request: Payload::Inline(Box::default()),
+        warnings: Vec::new(),
+        surface: None,
+    }
 }
