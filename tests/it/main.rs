@@ -16,6 +16,7 @@ mod parking;
 mod pipeline;
 mod queue_status;
 mod records;
+mod retention;
 mod roles;
 mod secrets;
 mod shutdown;

@@ -24,6 +24,7 @@ pub(super) fn config(url: &str) -> DatabaseConfig {
         query_timeout: Duration::from_secs(10),
         batch: 256,
         history: Duration::from_secs(3600),
+        prune_interval: Duration::from_secs(600),
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn open(url: &str, data_dir: &Path) -> Store {
         query_timeout: Duration::from_secs(30),
         batch: 256,
         history: HISTORY,
+        prune_interval: Duration::from_secs(600),
     };
     Store::open(&config, data_dir).unwrap()
 }
