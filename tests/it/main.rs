@@ -7,6 +7,7 @@ mod delays;
 mod events;
 mod fakes;
 mod idempotency;
+mod janitor;
 mod kill_worker;
 mod listing;
 mod malformed;
