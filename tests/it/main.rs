@@ -3,6 +3,7 @@
 mod alerts;
 mod chat;
 mod clients;
+mod dead;
 mod delays;
 mod events;
 mod fakes;

@@ -42,6 +42,7 @@ pub(super) fn view(number: u128, status: Status) -> JobView {
     JobView {
         id: JobId::new(Timestamp::default(), number),
         object: "job".to_owned(),
+        parent: None,
         status,
         reason: None,
         until: None,

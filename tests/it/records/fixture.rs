@@ -73,6 +73,7 @@ pub(super) fn job(number: u128, accepted: i64) -> JobView {
     JobView {
         id: JobId::new(created_at, number),
         object: "job".to_owned(),
+        parent: None,
         status: Status::Queued,
         reason: None,
         until: None,
@@ -109,6 +110,8 @@ pub(super) fn submitted(id: JobId, created_at: Timestamp) -> Job {
         synchronous: false,
         body_hash: "hash".to_owned(),
         trace_id: "trace".to_owned(),
+        parent: None,
+        provider: None,
     };
     Job { id, head, context: ContextOptions::default(), request: Payload::Inline(Box::default()), warnings: Vec::new() }
 }
