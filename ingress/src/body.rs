@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::body::{Body, HttpBody};
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
@@ -50,6 +50,18 @@ impl FromRequest<Arc<App>> for JsonBody {
         hold.push(within(config.body_timeout, app.memory.hold_built(checked.cost())).await?);
         let object = offload(bytes.len(), move || checked.build()).await??;
         Ok(Self { bytes, object, hold })
+    }
+}
+
+/// Nothing for a request without a body.
+impl OptionalFromRequest<Arc<App>> for JsonBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Option<Self>, ApiError> {
+        if request.body().is_end_stream() {
+            return Ok(None);
+        }
+        <Self as FromRequest<Arc<App>>>::from_request(request, app).await.map(Some)
     }
 }
 
@@ -101,7 +113,8 @@ async fn read(
     Ok((bytes.freeze(), holds))
 }
 
-async fn within(patience: Duration, hold: impl Future<Output = Hold>) -> Result<Hold, ApiError> {
+/// Waits for room in the memory budget, within bounds.
+pub(crate) async fn within(patience: Duration, hold: impl Future<Output = Hold>) -> Result<Hold, ApiError> {
     timeout(patience, hold).await.map_err(|_| ApiError::unavailable("too many large requests at once; try again"))
 }
 

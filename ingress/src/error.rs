@@ -10,6 +10,8 @@ use broker::{BrokerError, SubmitError};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use schemas::dialect::openai_chat;
 use schemas::error::{ErrorBody, ErrorCode, Failure};
+use schemas::view::Status;
+use serde::Serialize;
 
 /// When to come back after an outage or from a full queue, in seconds.
 const COME_BACK: Duration = Duration::from_secs(2);
@@ -40,6 +42,17 @@ pub(crate) struct ApiError {
     retry_after: Option<Duration>,
     /// The same request will meet the same answer, whatever the code says in general.
     settled: bool,
+    /// How the job ended that this is about, where only its end is still known.
+    ended: Option<Status>,
+}
+
+/// The native body, with the end of a job that is past its retention.
+#[derive(Serialize)]
+struct NativeBody {
+    #[serde(flatten)]
+    error: ErrorBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
 }
 
 impl ApiError {
@@ -94,6 +107,12 @@ impl ApiError {
         self
     }
 
+    /// About a job of which only this end is still known.
+    pub(crate) const fn with_ended(mut self, status: Status) -> Self {
+        self.ended = Some(status);
+        self
+    }
+
     /// What is wrong.
     pub(crate) const fn failure(&self) -> &Failure {
         &self.failure
@@ -116,7 +135,10 @@ impl ApiError {
 
     fn body(&self, surface: Surface, trace_id: &str) -> Vec<u8> {
         let body = match surface {
-            Surface::Native => serde_json::to_vec(&ErrorBody::new(&self.failure, trace_id)),
+            Surface::Native => {
+                let error = ErrorBody::new(&self.failure, trace_id);
+                serde_json::to_vec(&NativeBody { error, status: self.ended })
+            }
             Surface::OpenAi => serde_json::to_vec(&openai_chat::encode_error(&self.failure)),
         };
         // Both are plain structures of strings, which always serialise.
@@ -127,7 +149,7 @@ impl ApiError {
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         let status = StatusCode::from_u16(failure.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { failure, status, retry_after: None, settled: false }
+        Self { failure, status, retry_after: None, settled: false, ended: None }
     }
 }
 
@@ -232,6 +254,15 @@ mod tests {
         let openai = render(refusal().into_response(), Surface::of("/v1/chat/completions"), "req_1");
         assert_eq!(openai.headers()["x-should-retry"], "false");
         assert_eq!(body(openai).await["error"]["type"], "invalid_request_error");
+    }
+
+    #[tokio::test]
+    async fn an_end_is_told_where_the_api_is_ours() {
+        let gone = || ApiError::new(ErrorCode::Gone, "past").with_ended(Status::Expired).into_response();
+        let native = body(render(gone(), Surface::Native, "req_1")).await;
+        assert_eq!((&native["code"], &native["status"]), (&json!("gone"), &json!("expired")));
+        let openai = body(render(gone(), Surface::OpenAi, "req_1")).await;
+        assert!(openai.get("status").is_none() && openai["error"].get("status").is_none(), "{openai}");
     }
 
     #[tokio::test]

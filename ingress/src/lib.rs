@@ -7,6 +7,7 @@ mod app;
 mod auth;
 mod body;
 mod components;
+mod dead;
 mod disk;
 mod error;
 mod json;

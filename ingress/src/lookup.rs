@@ -99,7 +99,7 @@ async fn past(app: &App, tenant: &str, id: JobId) -> Result<ApiError, ApiError> 
     // A job that never ended within its retention was expired there; history may not have heard of it.
     let status = if view.status.is_terminal() { view.status } else { Status::Expired };
     let message = format!("the job ended {status}; it is past its retention and only history knows it");
-    Ok(ApiError::new(ErrorCode::Gone, message))
+    Ok(ApiError::new(ErrorCode::Gone, message).with_ended(status))
 }
 
 /// The refusal while SQL is away.

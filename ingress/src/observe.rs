@@ -77,7 +77,7 @@ impl Line {
     fn count_chat(&self, job: bool, status: StatusCode, seconds: f64) {
         let Some(operation) = operation(self.method, &self.route) else { return };
         self.app.chat.request_duration_seconds.with_label_values(&[operation]).observe(seconds);
-        if matches!(operation, "submit" | "chat") && !job && !status.is_success() {
+        if matches!(operation, "submit" | "replay" | "chat") && !job && !status.is_success() {
             self.app.chat.requests_total.with_label_values(&["error"]).inc();
         }
     }
@@ -103,6 +103,7 @@ impl Drop for Line {
 fn operation(method: &str, route: &str) -> Option<&'static str> {
     match (method, route) {
         ("POST", "/v1/jobs") => Some("submit"),
+        ("POST", "/v1/dead/{id}/replay") => Some("replay"),
         ("GET", "/v1/jobs") => Some("list"),
         ("GET", "/v1/jobs/{id}") => Some("get"),
         ("GET", "/v1/jobs/{id}/events") => Some("events"),

@@ -19,7 +19,9 @@ use crate::auth::{require_admin, require_key};
 use crate::error::ApiError;
 use crate::linger::linger;
 use crate::observe::observe;
-use crate::route::{alerts, chat_completions, fallback, job_events, job_list, jobs, models, openapi, queue_status};
+use crate::route::{
+    alerts, chat_completions, dead, dead_list, fallback, job_events, job_list, jobs, models, openapi, queue_status,
+};
 
 /// Most bytes of a path with its query.
 const LONGEST_TARGET: usize = 8 * 1024;
@@ -56,6 +58,9 @@ pub(crate) const ROUTES: &[Route] = &[
     route("/v1/jobs/{id}", Access::Key, &["GET"], || get(jobs::get)),
     route("/v1/jobs/{id}/events", Access::Key, &["GET"], || get(job_events::events)),
     route("/v1/jobs/{id}/cancel", Access::Key, &["POST"], || post(jobs::cancel)),
+    route("/v1/dead", Access::Key, &["GET"], || get(dead_list::list)),
+    route("/v1/dead/{id}", Access::Key, &["GET", "DELETE"], || get(dead::get).delete(dead::delete)),
+    route("/v1/dead/{id}/replay", Access::Key, &["POST"], || post(dead::replay)),
     route("/v1/chat/completions", Access::Key, &["POST"], || post(chat_completions::create)),
     route("/v1/models", Access::Key, &["GET"], || get(models::list)),
     route("/v1/models/{*id}", Access::Key, &["GET"], || get(models::get)),

@@ -169,6 +169,14 @@ impl Catalog {
         found.sort_by_key(|candidate| candidate.provider.priority);
         found
     }
+
+    /// Those of [`Self::candidates`] that a job may ask which is pinned to the provider `pin`, if it is.
+    #[must_use]
+    pub fn candidates_of(&self, name: &str, pin: Option<&str>) -> Vec<Candidate<'_>> {
+        let mut found = self.candidates(name);
+        found.retain(|candidate| pin.is_none_or(|pin| candidate.provider.name == pin));
+        found
+    }
 }
 
 impl Provider {
@@ -241,6 +249,13 @@ mod tests {
         assert_eq!(found("gpt-4o"), pairs(&[("first", "gpt-4o"), ("second", "vendor/gpt"), ("last", "gpt-4o")]));
         assert_eq!(found("gpt-5"), pairs(&[("first", "gpt-5")]));
         assert_eq!(found("llama"), []);
+    }
+
+    #[test]
+    fn a_pin_leaves_one_provider() {
+        let catalog = catalog();
+        let pinned = |name: &str, pin| catalog.candidates_of(name, pin).len();
+        assert_eq!((pinned("gpt-4o", None), pinned("gpt-4o", Some("last")), pinned("gpt-5", Some("last"))), (3, 1, 0));
     }
 
     #[test]

@@ -90,6 +90,12 @@ pub struct JobHead {
     /// The id of the HTTP request that submitted it, for the logs.
     #[serde(default)]
     pub trace_id: String,
+    /// The dead job that this one is a replay of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<JobId>,
+    /// The one provider that may be asked; any that serves the model when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
 }
 
 /// A job, as it lies in JOBS and DELAYED.

@@ -17,6 +17,8 @@ pub const DEAD: &str = "DEAD";
 pub const ALERTS: &str = "ALERTS";
 /// Object store of bodies over the NATS limit.
 pub const BODIES: &str = "BODIES";
+/// Object store of such bodies of dead jobs, kept for as long as DEAD is.
+pub const DEAD_BODIES: &str = "DEAD_BODIES";
 /// KV bucket of breaker states, shared by the fleet.
 pub const BREAKERS: &str = "BREAKERS";
 /// KV bucket of open alerts, by fingerprint.
@@ -88,6 +90,32 @@ pub fn dead(lane: Lane, tenant: &str, id: JobId) -> String {
     format!("dead.{lane}.{}.{id}", token(tenant))
 }
 
+/// The dead jobs of a lane and a tenant, or of all of them.
+#[must_use]
+pub fn dead_filter(lane: Option<Lane>, tenant: Option<&str>) -> String {
+    let (lane, tenant) = (lane.map_or("*", Into::into), tenant.map(token));
+    format!("dead.{lane}.{}.*", tenant.as_deref().unwrap_or("*"))
+}
+
+/// A dead job of a tenant, or of any, whatever its lane.
+#[must_use]
+pub fn dead_any_lane(tenant: Option<&str>, id: JobId) -> String {
+    let tenant = tenant.map(token);
+    format!("dead.*.{}.{id}", tenant.as_deref().unwrap_or("*"))
+}
+
+/// The note, in DEAD, that a dead job was replayed as another.
+#[must_use]
+pub fn replay(parent: JobId, child: JobId) -> String {
+    format!("replays.{parent}.{child}")
+}
+
+/// Every such note of a dead job.
+#[must_use]
+pub fn replays(parent: JobId) -> String {
+    format!("replays.{parent}.*")
+}
+
 /// An alert event.
 #[must_use]
 pub fn alert(severity: Severity, kind: AlertKind) -> String {
@@ -131,6 +159,7 @@ pub fn token(name: &str) -> String {
 pub fn job_id(subject: &str) -> Option<JobId> {
     let position = match subject.split('.').next()? {
         "state" | "deltas" | "done" | "cancel" => 1,
+        "replays" => 2,
         "jobs" | "delayed" | "due" | "dead" => 3,
         _ => return None,
     };
@@ -161,6 +190,17 @@ mod tests {
         assert_eq!(due_nonce(&delayed(lane, "t", id, &nonce)), Some(nonce));
         assert_eq!(due_nonce(&jobs(lane, "t", id)), None);
         assert_eq!(job_id("alerts.info.test"), None);
+        let child = JobId::new(Timestamp::from_millis(2), 7);
+        assert_eq!(job_id(&replay(id, child)), Some(child));
+    }
+
+    #[test]
+    fn dead_jobs_are_found_by_lane_and_tenant() {
+        let id = JobId::new(Timestamp::from_millis(1), 7);
+        assert_eq!(dead_filter(None, None), "dead.*.*.*");
+        assert_eq!(dead_filter(Some(Lane::Low), Some("a.b")), "dead.low.a%2eb.*");
+        assert_eq!(dead_any_lane(Some("a*"), id), format!("dead.*.a%2a.{id}"));
+        assert_eq!(dead_any_lane(None, id), format!("dead.*.*.{id}"));
     }
 
     #[test]

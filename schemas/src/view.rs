@@ -62,6 +62,9 @@ pub struct JobView {
     pub id: JobId,
     /// Always `job`.
     pub object: String,
+    /// The dead job that this one is a replay of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub parent: Option<JobId>,
     /// Where it is.
     pub status: Status,
     /// While queued for another reason than its turn: `delayed`, `rate_limited`, `breaker_open`, ...
@@ -137,6 +140,7 @@ impl JobView {
         Self {
             id,
             object: "job".to_owned(),
+            parent: head.parent,
             status,
             reason: None,
             until: None,
@@ -175,6 +179,15 @@ mod tests {
         assert_eq!(view["metadata"], json!(job.head.metadata));
         let waiting = serde_json::to_value(JobView::queued(&job, false)).unwrap();
         assert!(waiting.get("reason").is_none() && waiting.get("until").is_none());
+    }
+
+    #[test]
+    fn a_replay_names_its_parent() {
+        let replay = samples::replayed_job();
+        let view = serde_json::to_value(JobView::queued(&replay, false)).unwrap();
+        assert_eq!(view["parent"], samples::job().id.job());
+        let first = serde_json::to_value(JobView::queued(&samples::job(), false)).unwrap();
+        assert!(first.get("parent").is_none());
     }
 
     #[test]

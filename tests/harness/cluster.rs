@@ -92,6 +92,13 @@ impl Plan {
         self.set("WORKER__LEASE", "3s").set("WORKER__RENEW_EVERY", "1s").set("WORKER__CLOCK_MARGIN", "200ms")
     }
 
+    /// Records and bodies that a test can outlive, and all that must be shorter still.
+    #[must_use]
+    pub fn short_retention(self) -> Self {
+        let plan = self.short_leases().set("STREAMS__RETENTION", "8s").set("STREAMS__MAX_DELAY", "1s");
+        plan.set("WORKER__CALL_TIMEOUT", "2s").set("WORKER__IDLE_TIMEOUT", "2s")
+    }
+
     /// Starts everything and waits until it is ready.
     ///
     /// # Panics

@@ -32,7 +32,8 @@ pub(crate) async fn process(worker: &Worker, delivery: Delivery) {
 
 async fn claim_and_run(worker: &Worker, delivery: Delivery) {
     let started = Instant::now();
-    let route = worker.providers.route(&delivery.job.head.model, worker.broker.now());
+    let head = &delivery.job.head;
+    let route = worker.providers.route(&head.model, head.provider.as_deref(), worker.broker.now());
     let plan = first_plan(&route);
     let repeated = worker.seen.seen(delivery.job.id).await == Some(true);
     match delivery.claim(plan.as_ref(), repeated).await {

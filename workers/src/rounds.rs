@@ -79,7 +79,7 @@ impl<'a> Rounds<'a> {
         let worker = self.worker;
         loop {
             let next = match route {
-                Route::Unknown => return Ok(self.fail(unknown_model(&self.request.model))),
+                Route::Unknown => return Ok(self.fail(unknown_model(&self.request.model, self.pin()))),
                 Route::ParkUntil { at, reason } => worker.retries.wait(at, reason, worker.broker.now()),
                 Route::Go(candidates) => match self.ask_round(candidates).await? {
                     Ok(ending) => return Ok(ending),
@@ -95,7 +95,7 @@ impl<'a> Rounds<'a> {
                 Next::Again { after } => self.pause(after).await?,
                 Next::NextCandidate => {}
             }
-            route = worker.providers.route(&self.request.model, worker.broker.now());
+            route = worker.providers.route(&self.request.model, self.pin(), worker.broker.now());
         }
     }
 
@@ -223,6 +223,11 @@ impl<'a> Rounds<'a> {
         }
     }
 
+    /// The one provider that this job may ask, if it is pinned.
+    fn pin(&self) -> Option<&'a str> {
+        self.lease.job.head.provider.as_deref()
+    }
+
     fn fail(&mut self, failure: Failure) -> Ending {
         let last = self.take_last();
         Ending::failed(failure, last, std::mem::take(&mut self.notes))
@@ -243,6 +248,8 @@ const fn aborted() -> Resolution {
     Resolution { outcome: Outcome::Aborted, error: None, usage: None }
 }
 
-fn unknown_model(model: &str) -> Failure {
-    Failure::new(ErrorCode::NotFound, format!("no provider serves the model {model} any more"))
+fn unknown_model(model: &str, pin: Option<&str>) -> Failure {
+    let nobody =
+        pin.map_or_else(|| "no provider serves".to_owned(), |pin| format!("the provider {pin} does not serve"));
+    Failure::new(ErrorCode::NotFound, format!("{nobody} the model {model} any more"))
 }

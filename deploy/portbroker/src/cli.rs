@@ -13,10 +13,19 @@ Examples:
   portbroker submit --file job.json --no-wait       submit a job written as JSON, print its id
   portbroker get job_01J...                         read a job
   portbroker tail job_01J...                        follow a job's tokens
+  portbroker dead list                              jobs that failed for good
+  portbroker dead replay job_01J... --model echo    submit one anew
   portbroker config check                           what is set, secrets masked; every error at once
 
 Settings come from the built-in defaults, then --config FILE, then PORTBROKER_<SECTION>__<FIELD>, for example
 PORTBROKER_INGRESS__LISTEN=127.0.0.1:8080. `portbroker config show --defaults` prints the manual of all of them.";
+
+const DEAD_EXAMPLES: &str = "\
+Examples:
+  portbroker dead list --lane high --limit 100          the oldest hundred of one lane, a line each
+  portbroker dead show job_01J...                       one as JSON: request, every attempt, replays
+  portbroker dead replay job_01J... --provider backup   submit it anew, asking that provider alone; print the new id
+  portbroker dead delete job_01J...                     forget it";
 
 /// Asynchronous LLM gateway: accepted jobs survive, and end exactly once.
 #[derive(Parser)]
@@ -50,6 +59,14 @@ pub(crate) enum Command {
     Get(GetArguments),
     /// Follow a job's status and tokens.
     Tail(TailArguments),
+    /// Read, replay or delete jobs that failed for good.
+    #[command(after_help = DEAD_EXAMPLES)]
+    Dead {
+        #[command(subcommand)]
+        action: DeadAction,
+        #[command(flatten)]
+        target: Target,
+    },
 }
 
 #[derive(Subcommand)]
@@ -71,10 +88,10 @@ pub(crate) enum ConfigAction {
 #[derive(Args)]
 pub(crate) struct Target {
     /// Address of an ingress.
-    #[arg(long, env = "PORTBROKER_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, env = "PORTBROKER_URL", default_value = "http://127.0.0.1:8080")]
     pub(crate) url: String,
     /// API key, if the service asks for one.
-    #[arg(long, env = "PORTBROKER_API_KEY", hide_env_values = true)]
+    #[arg(long, global = true, env = "PORTBROKER_API_KEY", hide_env_values = true)]
     pub(crate) key: Option<SecretString>,
 }
 
@@ -128,6 +145,61 @@ pub(crate) struct TailArguments {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) target: Target,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum DeadAction {
+    /// List them, oldest first: id, when, lane, model, attempts, why.
+    List(DeadListArguments),
+    /// Print one as JSON, with its request, every attempt and its replays.
+    Show {
+        /// The job's id.
+        id: String,
+    },
+    /// Submit one anew as a new job, and print that one's id.
+    Replay(ReplayArguments),
+    /// Forget one.
+    Delete {
+        /// The job's id.
+        id: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct DeadListArguments {
+    /// Of this lane: high, normal or low.
+    #[arg(long)]
+    pub(crate) lane: Option<String>,
+    /// Of this model.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// Most of them, 1 to 100.
+    #[arg(long, default_value = "20")]
+    pub(crate) limit: u32,
+    /// The cursor that the page before ended with.
+    #[arg(long)]
+    pub(crate) after: Option<String>,
+    /// Print the whole page as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ReplayArguments {
+    /// The job's id.
+    pub(crate) id: String,
+    /// Another model.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// The one provider that may be asked.
+    #[arg(long)]
+    pub(crate) provider: Option<String>,
+    /// Another lane: high, normal or low.
+    #[arg(long)]
+    pub(crate) lane: Option<String>,
+    /// Makes a repeated replay the same job.
+    #[arg(long)]
+    pub(crate) idempotency_key: Option<String>,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

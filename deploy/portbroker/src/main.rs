@@ -45,5 +45,6 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Submit(arguments) => client::submit::run(arguments).await,
         Command::Get(arguments) => client::get::run(arguments).await,
         Command::Tail(arguments) => client::tail::run(arguments).await,
+        Command::Dead { action, target } => client::dead::run(action, target).await,
     }
 }

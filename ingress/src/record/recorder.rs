@@ -1,8 +1,6 @@
 //! Folds what JOBS and STATE say into SQL, and deletes what is over. Replicas share one durable consumer: what another
 //! one wrote before, or writes again, changes nothing. A batch is acknowledged once it is committed.
 
-use std::time::Duration;
-
 use broker::{Broker, BrokerError, Folded, Receipt};
 use runtime::config::DatabaseConfig;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +11,6 @@ use super::fold::Entry;
 use super::metrics::RecorderMetrics;
 use super::store::Store;
 use super::writer::{Writer, prune, slept, wait_after};
-
-/// How often what is over is looked for.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
 /// Records until `shutdown`. Neither the broker nor the database need be there: it waits for both.
 pub async fn run(
@@ -79,7 +74,7 @@ async fn keep_pruned(writer: &Writer, config: &DatabaseConfig, shutdown: &Cancel
             Some(Ok(())) => {}
             Some(Err(error)) => info!(error = %Chain(&error), "history is pruned later"),
         }
-        if !slept(PRUNE_EVERY, shutdown).await {
+        if !slept(config.prune_interval, shutdown).await {
             return;
         }
     }

@@ -24,6 +24,7 @@ pub(super) fn config(url: &str) -> DatabaseConfig {
         query_timeout: Duration::from_secs(10),
         batch: 256,
         history: Duration::from_secs(3600),
+        prune_interval: Duration::from_secs(600),
     }
 }
 
@@ -41,6 +42,7 @@ pub(super) fn view(number: u128, status: Status) -> JobView {
     JobView {
         id: JobId::new(Timestamp::default(), number),
         object: "job".to_owned(),
+        parent: None,
         status,
         reason: None,
         until: None,

@@ -16,7 +16,7 @@ use crate::lookup::history_away;
 use crate::record::{Cursor, Filter};
 use crate::submit::parse_lane;
 
-const LIMIT: u32 = 20;
+pub(super) const LIMIT: u32 = 20;
 const HIGHEST_LIMIT: u32 = 100;
 
 /// One page.
@@ -64,7 +64,7 @@ impl Query {
     }
 }
 
-fn limit(text: &str) -> Result<u32, Failure> {
+pub(super) fn limit(text: &str) -> Result<u32, Failure> {
     let limit = text.parse().ok().filter(|limit| (1..=HIGHEST_LIMIT).contains(limit));
     limit.ok_or_else(|| Failure::invalid("limit", format!("expected a number from 1 to {HIGHEST_LIMIT}")))
 }

@@ -21,7 +21,7 @@ use crate::error::ApiError;
 use crate::lookup::{self, Found};
 use crate::prefer;
 use crate::request_id::RequestId;
-use crate::submit::{self, Identity, Origin, identity, native};
+use crate::submit::{self, Identity, Origin, Submitted, identity, native};
 
 const ROUTE: &str = "/v1/jobs";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -44,14 +44,20 @@ pub(crate) async fn create(
     let origin = Origin { caller: &caller, request_id: &request_id, identity, body_hash, body_bytes };
     let submitted = submit::submit(&app, origin, submission).await?;
     drop(hold);
+    Ok(accepted(&submitted))
+}
+
+/// 202 with a job that is durable, and where to read it.
+pub(super) fn accepted(submitted: &Submitted) -> Response {
+    let id = submitted.job.id;
     let head = &submitted.job.head;
     let delayed = head.not_before.is_some_and(|moment| moment > head.created_at);
     let view = JobView::queued(&submitted.job, delayed);
-    let location = HeaderValue::from_str(&format!("{ROUTE}/{}", identity.id.job())).ok();
+    let location = HeaderValue::from_str(&format!("{ROUTE}/{}", id.job())).ok();
     let replayed = submitted.replayed.then_some(HeaderValue::from_static("true"));
     let mut answer = (StatusCode::ACCEPTED, Json(view)).into_response();
     answer.headers_mut().extend([(header::LOCATION, location), (REPLAYED, replayed)].into_iter().filter_map(present));
-    Ok(about(identity.id, answer))
+    about(id, answer)
 }
 
 /// `GET /v1/jobs/{id}`: the job as it is. With `Prefer: wait=N` as soon as it has ended, at the latest in N seconds.

@@ -2,6 +2,8 @@
 
 pub(crate) mod alerts;
 pub(crate) mod chat_completions;
+pub(crate) mod dead;
+pub(crate) mod dead_list;
 pub(crate) mod fallback;
 pub(crate) mod job_events;
 pub(crate) mod job_list;

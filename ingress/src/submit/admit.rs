@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemas::catalog::Catalog;
 use schemas::error::{ErrorCode, Failure};
 use schemas::timestamp::Timestamp;
 
@@ -17,6 +18,7 @@ pub(super) fn admit(app: &App, submission: &Submission, now: Timestamp) -> Resul
     if !models::is_served(&app.catalog, &submission.request.model) {
         return Err(unknown_model(app).into());
     }
+    provider(&app.catalog, submission)?;
     times(submission, now, app.config.streams.max_delay)?;
     if app.disk.is_low() {
         return Err(ApiError::unavailable(
@@ -39,6 +41,18 @@ fn model_name(name: &str) -> Result<(), Failure> {
 fn unknown_model(app: &App) -> Failure {
     let message = format!("no provider serves this model; there are: {}", models::summary(&app.catalog));
     Failure { code: ErrorCode::NotFound, message, param: Some("model".to_owned()) }
+}
+
+/// A pinned job may ask that one provider alone.
+fn provider(catalog: &Catalog, submission: &Submission) -> Result<(), Failure> {
+    let (model, pin) = (&submission.request.model, submission.provider.as_deref());
+    if !catalog.candidates_of(model, pin).is_empty() {
+        return Ok(());
+    }
+    let candidates = catalog.candidates(model);
+    let names: Vec<&str> = candidates.iter().map(|candidate| candidate.provider.name.as_str()).collect();
+    let message = format!("this provider does not serve the model; there are: {}", names.join(", "));
+    Err(Failure::invalid("provider", message))
 }
 
 fn times(submission: &Submission, now: Timestamp, farthest: Duration) -> Result<(), Failure> {
@@ -82,6 +96,27 @@ mod tests {
         assert_eq!(verdict(None, Some(1000)).as_deref(), Some("deadline"));
         assert_eq!(verdict(None, Some(4601)).as_deref(), Some("deadline"));
         assert_eq!(verdict(Some(2000), Some(2000)).as_deref(), Some("not_before"));
+    }
+
+    #[test]
+    fn a_pinned_provider_must_serve_the_model() {
+        let text = r#"provider = [
+            { name = "a", dialect = "echo", model = [{ name = "m" }] },
+            { name = "b", dialect = "echo", model = [{ name = "m" }] },
+            { name = "c", dialect = "echo", model = [{ name = "other" }] },
+        ]"#;
+        let catalog: Catalog = toml::from_str(text).unwrap();
+        let verdict = |pin: Option<&str>| {
+            let mut submission = Submission { provider: pin.map(str::to_owned), ..Submission::default() };
+            submission.request.model = "m".to_owned();
+            provider(&catalog, &submission).err()
+        };
+        assert_eq!((verdict(None), verdict(Some("b"))), (None, None));
+        for pin in ["c", "nobody"] {
+            let failure = verdict(Some(pin)).unwrap();
+            assert_eq!(failure.param.as_deref(), Some("provider"));
+            assert_eq!(failure.message, "provider: this provider does not serve the model; there are: a, b");
+        }
     }
 
     #[test]

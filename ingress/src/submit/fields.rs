@@ -106,7 +106,7 @@ fn budget(value: &Value) -> Result<u32, Failure> {
     tokens.ok_or_else(|| expected("context.budget", "a positive number of tokens", value))
 }
 
-fn string<'a>(param: &str, value: &'a Value) -> Result<&'a str, Failure> {
+pub(super) fn string<'a>(param: &str, value: &'a Value) -> Result<&'a str, Failure> {
     value.as_str().ok_or_else(|| expected(param, "a string", value))
 }
 

@@ -5,6 +5,7 @@ mod admit;
 mod fields;
 pub(crate) mod identity;
 pub(crate) mod native;
+pub(crate) mod replay;
 
 use std::collections::BTreeMap;
 
@@ -53,6 +54,10 @@ pub(crate) struct Submission {
     pub(crate) synchronous: bool,
     /// What its API shows of it later on.
     pub(crate) surface: Option<Surface>,
+    /// The dead job that it is a replay of.
+    pub(crate) parent: Option<JobId>,
+    /// The one provider that may be asked.
+    pub(crate) provider: Option<String>,
 }
 
 /// Who submits, as which job.
@@ -66,7 +71,7 @@ pub(crate) struct Origin<'a> {
     pub(crate) identity: Identity,
     /// What tells a repeated body from a changed one.
     pub(crate) body_hash: String,
-    /// How large the body was.
+    /// How large the body was, `usize::MAX` where nobody knows.
     pub(crate) body_bytes: usize,
 }
 
@@ -141,6 +146,8 @@ async fn assemble(app: &App, origin: Origin<'_>, submission: Submission, now: Ti
         synchronous: submission.synchronous,
         body_hash: origin.body_hash,
         trace_id: origin.request_id.to_string(),
+        parent: submission.parent,
+        provider: submission.provider,
     };
     let object = object_name(origin.identity.id, &head.body_hash);
     let request = payload(app, object, origin.body_bytes, submission.request).await?;

@@ -15,7 +15,7 @@ const FARTHEST: usize = 3;
 
 /// The submission in the body of `POST /v1/jobs`.
 pub(crate) fn decode(mut object: Map<String, Value>) -> Result<Submission, Failure> {
-    refuse_unknown(&object)?;
+    refuse_unknown(&object, FIELDS.iter().chain(KNOWN_FIELDS))?;
     let mut submission = Submission::default();
     for name in FIELDS {
         let Some(value) = object.remove(name).filter(|value| !value.is_null()) else { continue };
@@ -38,16 +38,18 @@ pub(crate) fn decode(mut object: Map<String, Value>) -> Result<Submission, Failu
     Ok(submission)
 }
 
-fn refuse_unknown(object: &Map<String, Value>) -> Result<(), Failure> {
-    let known = |name: &str| FIELDS.contains(&name) || KNOWN_FIELDS.contains(&name);
-    match object.keys().find(|name| !known(name)) {
+/// Refuses a field that is not among `names`.
+pub(super) fn refuse_unknown<'a>(
+    object: &Map<String, Value>,
+    names: impl Iterator<Item = &'a &'a str> + Clone,
+) -> Result<(), Failure> {
+    match object.keys().find(|name| !names.clone().any(|known| known == name)) {
         None => Ok(()),
-        Some(name) => Err(Failure::invalid(shortened(name), unknown(name))),
+        Some(name) => Err(Failure::invalid(shortened(name), unknown(name, names))),
     }
 }
 
-fn unknown(name: &str) -> String {
-    let names = FIELDS.iter().chain(KNOWN_FIELDS);
+fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a &'a str>) -> String {
     let nearest = names.map(|known| (strsim::levenshtein(name, known), *known)).min();
     match nearest {
         Some((distance, meant)) if distance <= FARTHEST && distance < meant.len() => {

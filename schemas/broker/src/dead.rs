@@ -1,16 +1,12 @@
-//! Copies of a job: to DEAD when it failed for good, to DELAYED when it must wait long, and bodies too large for a message.
+//! Copies of a job: to DEAD when it failed for good, to DELAYED when it must wait long.
 
 use async_nats::HeaderMap;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-use bytes::Bytes;
-use schemas::chat::ChatRequest;
-use schemas::id::JobId;
-use schemas::job::{Job, Kept, Payload};
-use schemas::state::{JobResult, JobState, Nonce};
+use schemas::job::Job;
+use schemas::state::{JobResult, JobState, Nonce, Phase};
 use schemas::timestamp::Timestamp;
 use schemas::{envelope, subject};
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt;
 
 use crate::broker::Broker;
 use crate::error::BrokerError;
@@ -29,6 +25,21 @@ pub struct DeadJob {
     pub result: JobResult,
 }
 
+impl DeadJob {
+    /// The job's record as it ended, `at` the moment at which it was laid aside, should STATE have forgotten it.
+    #[must_use]
+    pub fn ended(&self, at: Timestamp) -> JobState {
+        JobState {
+            phase: Phase::Failed,
+            until: None,
+            reason: None,
+            finished_at: Some(at),
+            result: Some(Box::new(self.result.clone())),
+            ..self.state.clone()
+        }
+    }
+}
+
 impl Broker {
     /// Publishes to DEAD once; an entry that is there already counts as done.
     pub(crate) async fn publish_dead(
@@ -37,6 +48,7 @@ impl Broker {
         state: &JobState,
         result: &JobResult,
     ) -> Result<Published, BrokerError> {
+        Box::pin(self.keep_dead_body(job)).await?;
         let entry = DeadJob { job: job.clone(), state: state.clone(), result: result.clone() };
         let subject = subject::dead(job.head.lane, &job.head.tenant, job.id);
         self.publish_once(Outgoing { subject, headers: HeaderMap::new(), payload: envelope::encode(&entry)? }).await
@@ -63,76 +75,5 @@ impl Broker {
             Sent::Refused { code, description } => Err(BrokerError::Refused { code, description }),
             Sent::Unknown => Ok(Published::Unknown),
         }
-    }
-
-    /// Stores a value that is too large for a message. The same name again replaces it.
-    ///
-    /// # Errors
-    /// [`BrokerError`] when the object store cannot take it.
-    pub async fn put_body(&self, name: &str, body: Bytes) -> Result<(), BrokerError> {
-        let store = self.bodies().await?;
-        let mut reader = body.as_ref();
-        store.put(name, &mut reader).await.map_err(BrokerError::other("a large body cannot be stored"))?;
-        Ok(())
-    }
-
-    /// Reads a stored value, refusing more than `limit` bytes; `None` when it is past retention.
-    ///
-    /// # Errors
-    /// [`BrokerError`] when the object store cannot be read, or the body is larger than `limit`.
-    pub async fn body(&self, name: &str, limit: usize) -> Result<Option<Bytes>, BrokerError> {
-        let store = self.bodies().await?;
-        let mut object = match store.get(name).await {
-            Ok(object) => object,
-            Err(error) if error.kind() == async_nats::jetstream::object_store::GetErrorKind::NotFound => {
-                return Ok(None);
-            }
-            Err(error) => return Err(BrokerError::Other { what: "a large body cannot be read", source: error.into() }),
-        };
-        if object.info().size > limit {
-            return Err(BrokerError::Settings(format!("a stored body is larger than {limit} bytes")));
-        }
-        let mut body = Vec::with_capacity(object.info().size);
-        object.read_to_end(&mut body).await.map_err(BrokerError::other("a large body cannot be read"))?;
-        Ok(Some(body.into()))
-    }
-
-    async fn bodies(&self) -> Result<async_nats::jetstream::object_store::ObjectStore, BrokerError> {
-        let store = self.0.js.get_object_store(subject::BODIES).await;
-        store.map_err(BrokerError::other("the object store cannot be reached"))
-    }
-
-    /// What the result of `job` keeps of its request. A large one goes to the object store, so that the record stays small.
-    pub(crate) async fn keep_request(&self, job: &Job) -> Result<Option<Box<Kept>>, BrokerError> {
-        let Some(surface) = job.surface.clone() else { return Ok(None) };
-        let request = match &job.request {
-            _ if !surface.store => None,
-            stored @ Payload::Stored { .. } => Some(stored.clone()),
-            Payload::Inline(request) => Some(self.keep_inline(job.id, request).await?),
-        };
-        Ok(Some(Box::new(Kept { surface, request })))
-    }
-
-    async fn keep_inline(&self, id: JobId, request: &ChatRequest) -> Result<Payload, BrokerError> {
-        let body = envelope::encode(request)?;
-        if body.len() <= self.0.config.ingress.inline_max_bytes / 8 {
-            return Ok(Payload::Inline(Box::new(request.clone())));
-        }
-        let (object, bytes) = (format!("{id}.request"), body.len() as u64);
-        self.put_body(&object, body).await?;
-        Ok(Payload::Stored { object, bytes })
-    }
-
-    /// Moves an output that would not fit into a record to the object store.
-    pub(crate) async fn store_large_output(&self, id: JobId, result: &mut JobResult) -> Result<(), BrokerError> {
-        let Some(output) = &result.output else { return Ok(()) };
-        let body = envelope::encode(output)?;
-        if body.len() <= self.0.config.ingress.inline_max_bytes / 2 {
-            return Ok(());
-        }
-        let name = format!("{id}.output");
-        self.put_body(&name, body).await?;
-        (result.output, result.stored_output) = (None, Some(name));
-        Ok(())
     }
 }

@@ -172,10 +172,11 @@ fn waiting(id: JobId, sighting: Sighting) -> Option<Waiting> {
     match sighting {
         Sighting::Queued(job) => {
             let carrier = Carrier::Stream(subject::jobs_stream(job.head.lane).to_owned());
-            Some(Waiting { head: job.head, carrier })
+            Some(Waiting { head: Box::new(job.head), carrier })
         }
         Sighting::Delayed(job) => {
-            Some(Waiting { head: job.head, carrier: Carrier::Due(Nonce::from(id.to_string().as_str())) })
+            let carrier = Carrier::Due(Nonce::from(id.to_string().as_str()));
+            Some(Waiting { head: Box::new(job.head), carrier })
         }
         Sighting::Recorded(_) | Sighting::Absent => None,
     }

@@ -2,11 +2,13 @@
 //! pure and lie in [`protocol`]; everything else here carries them out.
 
 mod alerts;
+mod bodies;
 mod broker;
 mod cancel;
 mod clock;
 mod connect;
 mod dead;
+mod dead_entries;
 mod delivery;
 mod depth;
 mod drive;
@@ -33,6 +35,7 @@ mod watch;
 pub use alerts::{AlertDelivery, AlertFeed, StatsFeed};
 pub use broker::Broker;
 pub use dead::DeadJob;
+pub use dead_entries::{DeadEntries, DeadEntry, DeadFilter};
 pub use delivery::{Claimed, Delivery};
 pub use error::BrokerError;
 pub use find::Sighting;
@@ -41,6 +44,7 @@ pub use intake::{Intake, Work};
 pub use lease::Lease;
 pub use protocol::Record;
 pub use protocol::cancelling::Cancelled;
+pub use protocol::dead::Standing;
 pub use protocol::holding::Gone;
 pub use protocol::ledger::{Plan, Resolution};
 pub use recorder::{Folded, Receipt, RecordFeed};

@@ -25,7 +25,8 @@ pub(crate) async fn set_up(js: &Context, config: &Config) -> Result<(), BrokerEr
     for bucket in [subject::BREAKERS, subject::INCIDENTS] {
         ensure_bucket(js, bucket, limits).await?;
     }
-    ensure_bodies(js, limits).await?;
+    ensure_objects(js, subject::BODIES, limits.retention, -1, limits).await?;
+    ensure_objects(js, subject::DEAD_BODIES, limits.dead_max_age, limits.dead_max_bytes, limits).await?;
     ensure_consumers(js, config).await
 }
 
@@ -81,11 +82,14 @@ fn deltas(limits: &StreamsConfig) -> Stream {
     }
 }
 
+/// Full, it forgets its oldest: refusing the newest would hold up the end of jobs.
 fn dead(limits: &StreamsConfig) -> Stream {
     Stream {
-        subjects: vec!["dead.>".to_owned()],
+        subjects: vec!["dead.>".to_owned(), "replays.>".to_owned()],
         max_messages_per_subject: 1,
         max_age: limits.dead_max_age,
+        max_bytes: limits.dead_max_bytes,
+        discard: DiscardPolicy::Old,
         ..file(subject::DEAD, limits)
     }
 }
@@ -115,13 +119,20 @@ async fn ensure_bucket(js: &Context, bucket: &str, limits: &StreamsConfig) -> Re
     Ok(())
 }
 
-async fn ensure_bodies(js: &Context, limits: &StreamsConfig) -> Result<(), BrokerError> {
-    if js.get_object_store(subject::BODIES).await.is_ok() {
+async fn ensure_objects(
+    js: &Context,
+    bucket: &str,
+    max_age: Duration,
+    max_bytes: i64,
+    limits: &StreamsConfig,
+) -> Result<(), BrokerError> {
+    if js.get_object_store(bucket).await.is_ok() {
         return Ok(());
     }
     let config = object_store::Config {
-        bucket: subject::BODIES.to_owned(),
-        max_age: limits.retention,
+        bucket: bucket.to_owned(),
+        max_age,
+        max_bytes,
         num_replicas: limits.replicas,
         ..object_store::Config::default()
     };

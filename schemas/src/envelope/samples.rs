@@ -42,6 +42,8 @@ fn head() -> JobHead {
         synchronous: true,
         body_hash: "00ff".to_owned(),
         trace_id: "trace-1".to_owned(),
+        parent: None,
+        provider: None,
     }
 }
 
@@ -131,6 +133,13 @@ pub(crate) fn job() -> Job {
 /// A job whose request is in the object store.
 pub(crate) fn stored_job() -> Job {
     Job { request: Payload::Stored { object: "body-1".to_owned(), bytes: 9_000_000 }, ..job() }
+}
+
+/// A replay of [`job`], pinned to a provider.
+pub(crate) fn replayed_job() -> Job {
+    let parent = job();
+    let head = JobHead { parent: Some(parent.id), provider: Some("p".to_owned()), ..head() };
+    Job { id: JobId::new(at(9), 8), head, ..stored_job() }
 }
 
 /// A record with one of everything.

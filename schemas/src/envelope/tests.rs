@@ -37,6 +37,7 @@ fn a_job_is_stored_as_ever() {
     let places = ["/head", "/request/inline", "/request/inline/messages/0", "/request/inline/messages/0/content/0"];
     check(&samples::job(), &[include_str!("../../golden/job.v1.hex")], &places);
     check(&samples::stored_job(), &[include_str!("../../golden/stored_job.v1.hex")], &["/request/stored"]);
+    check(&samples::replayed_job(), &[include_str!("../../golden/replayed_job.v1.hex")], &["/head"]);
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub(super) fn open(url: &str, data_dir: &Path) -> Store {
         query_timeout: Duration::from_secs(30),
         batch: 256,
         history: HISTORY,
+        prune_interval: Duration::from_secs(600),
     };
     Store::open(&config, data_dir).unwrap()
 }
@@ -72,6 +73,7 @@ pub(super) fn job(number: u128, accepted: i64) -> JobView {
     JobView {
         id: JobId::new(created_at, number),
         object: "job".to_owned(),
+        parent: None,
         status: Status::Queued,
         reason: None,
         until: None,
@@ -108,6 +110,8 @@ pub(super) fn submitted(id: JobId, created_at: Timestamp) -> Job {
         synchronous: false,
         body_hash: "hash".to_owned(),
         trace_id: "trace".to_owned(),
+        parent: None,
+        provider: None,
     };
     Job {
         id,

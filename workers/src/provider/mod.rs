@@ -82,10 +82,10 @@ impl Providers {
         &self.breakers
     }
 
-    /// Who is to be asked for `model` at `now`. Asks nobody.
+    /// Who is to be asked for `model` at `now`, by a job that may be pinned to one provider. Asks nobody.
     #[must_use]
-    pub fn route(&self, model: &str, now: Timestamp) -> Route<'_> {
-        route::route(self.registry.catalog().candidates(model), |candidate| {
+    pub fn route(&self, model: &str, pin: Option<&str>, now: Timestamp) -> Route<'_> {
+        route::route(self.registry.catalog().candidates_of(model, pin), |candidate| {
             let provider = &candidate.provider.name;
             match self.breakers.shut_until(provider, &candidate.upstream, now) {
                 Some(at) => Gate::Shut { at, reason: WaitReason::BreakerOpen },

@@ -1,5 +1,6 @@
 //! A small client of the native API.
 
+pub(crate) mod dead;
 pub(crate) mod get;
 pub(crate) mod submit;
 pub(crate) mod tail;
@@ -33,6 +34,10 @@ impl Client {
 
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
         self.keyed(self.http.post(self.url(path)))
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> RequestBuilder {
+        self.keyed(self.http.delete(self.url(path)))
     }
 
     /// Sends, and turns an error answer into an error with the server's own words.

@@ -38,7 +38,8 @@ impl Operation for Cancel {
             }
             (Some(record), _) => Decision::write(record.seq, self.cancelled((*record.state).clone(), now)),
             (None, Some(Waiting { head, carrier })) => {
-                let state = blank(head.clone(), Phase::Cancelled, self.nonce.clone(), &self.holder, carrier.clone());
+                let state =
+                    blank((**head).clone(), Phase::Cancelled, self.nonce.clone(), &self.holder, carrier.clone());
                 Decision::write(0, self.cancelled(state, now))
             }
             (None, None) => Decision::Settled(NotCancelled::NoRecord),

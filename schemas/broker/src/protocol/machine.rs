@@ -78,7 +78,7 @@ pub enum Published {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Waiting {
     /// What it is.
-    pub head: JobHead,
+    pub head: Box<JobHead>,
     /// What its message would be as a carrier.
     pub carrier: Carrier,
 }

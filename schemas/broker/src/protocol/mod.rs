@@ -6,6 +6,7 @@ pub mod cancelling;
 pub mod cas;
 pub mod claim;
 pub mod claiming;
+pub mod dead;
 pub mod finish;
 pub mod finishing;
 pub mod hold;

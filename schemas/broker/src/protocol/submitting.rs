@@ -109,7 +109,7 @@ impl Machine for Submitting {
             }
             (Stage::Read { taken: true }, Event::Record(None)) => self.go(Stage::Age),
             (Stage::Read { taken }, Event::Record(None)) => self.go(Stage::Find { taken }),
-            (Stage::Find { .. }, Event::Found(Some(Waiting { head, .. }))) => self.earlier(head),
+            (Stage::Find { .. }, Event::Found(Some(Waiting { head, .. }))) => self.earlier(*head),
             (Stage::Find { taken }, Event::Found(None)) => self.go(Stage::ReadAgain { taken }),
             (Stage::Age, Event::Seen(message)) => self.aged(message, now),
             (Stage::Publish, Event::Published(published)) => self.published(published),

@@ -3,13 +3,16 @@
 use std::ops::ControlFlow::{Break, Continue};
 use std::time::Duration;
 
-use schemas::job::{JobHead, Lane, OnAmbiguous};
+use schemas::id::JobId;
+use schemas::job::{ContextOptions, Job, JobHead, Lane, OnAmbiguous, Payload};
 use schemas::state::{Carrier, JobResult, JobState, Nonce, Outcome, Phase};
 use schemas::timestamp::Timestamp;
+use schemas::view::{JobView, Status};
 
 use super::cancel::{Cancel, NotCancelled};
 use super::cas::{Cas, Decision, Ended, Operation};
 use super::claim::{Claim, Delivered, STRAY_DELAY, Unclaimed};
+use super::dead::{self, Standing};
 use super::finish::{AlreadyEnded, Bury, Finish, MovedOn};
 use super::hold::{NotMine, Update};
 use super::ledger::{self, Plan};
@@ -36,6 +39,8 @@ fn head() -> JobHead {
         synchronous: false,
         body_hash: "h".to_owned(),
         trace_id: String::new(),
+        parent: None,
+        provider: None,
     }
 }
 
@@ -234,6 +239,47 @@ fn poison_is_buried_only_as_it_was_judged() {
 }
 
 #[test]
+fn an_entry_in_dead_counts_only_where_its_job_ended_there() {
+    let judge = |record: Option<&Record>| dead::standing(NOW, record, &POLICY);
+    for phase in [Phase::Running, Phase::Parked] {
+        assert_eq!(judge(Some(&record(phase, LEASE))), Standing::Early, "{phase}: its end may be on its way");
+    }
+    for phase in [Phase::Completed, Phase::Failed, Phase::Cancelled, Phase::Expired, Phase::Incomplete] {
+        let mut ended = record(phase, LEASE);
+        assert_eq!(judge(Some(&ended)), Standing::Stray, "{phase}");
+        ended.state.result = Some(Box::new(JobResult { dead: true, ..JobResult::default() }));
+        let counts = if phase == Phase::Failed { Standing::Counts } else { Standing::Stray };
+        assert_eq!(judge(Some(&ended)), counts, "{phase}");
+        ended.state.head.created_at = NOW.after(POLICY.margin * 2);
+        assert_eq!(judge(Some(&ended)), Standing::Forgotten, "a later job of the same id");
+    }
+    assert_eq!(judge(None), Standing::Forgotten);
+}
+
+#[test]
+fn history_speaks_for_a_forgotten_record() {
+    let job = Job {
+        id: JobId::new(NOW, 1),
+        head: head(),
+        context: ContextOptions::default(),
+        request: Payload::Inline(Box::default()),
+        warnings: Vec::new(),
+        surface: None,
+    };
+    let said = |status| JobView { status, ..JobView::queued(&job, false) };
+    let judge = |view: Option<&JobView>| dead::outlived(NOW, view, &POLICY);
+    for status in [Status::Queued, Status::Running, Status::Failed] {
+        assert_eq!(judge(Some(&said(status))), Standing::Counts, "{status}");
+    }
+    for status in [Status::Completed, Status::Cancelled, Status::Expired, Status::Incomplete] {
+        assert_eq!(judge(Some(&said(status))), Standing::Stray, "{status}");
+        let later = JobView { created_at: NOW.after(POLICY.margin * 2), ..said(status) };
+        assert_eq!(judge(Some(&later)), Standing::Counts, "a later job of the same id");
+    }
+    assert_eq!(judge(None), Standing::Counts, "nothing known: a true entry must not be lost");
+}
+
+#[test]
 fn a_cancel_never_replaces_an_end() {
     let (head, carrier, nonce) = (head(), lane(), nonce(3));
     let cancel = |waiting, record: Option<&Record>| {
@@ -246,7 +292,7 @@ fn a_cancel_never_replaces_an_end() {
     let done = record(Phase::Completed, Duration::ZERO);
     assert_eq!(cancel(None, Some(&done)), Decision::Settled(NotCancelled::Ended(done.clone())));
     assert_eq!(cancel(None, None), Decision::Settled(NotCancelled::NoRecord));
-    let waiting = cancel(Some(Waiting { head, carrier }), None);
+    let waiting = cancel(Some(Waiting { head: Box::new(head), carrier }), None);
     assert!(matches!(waiting, Decision::Write(Write { expect: 0, .. })));
 }
 

@@ -57,7 +57,7 @@ pub struct ApiKey {
     pub key: SecretString,
     /// Whose jobs it sees.
     pub tenant: String,
-    /// May also read dead letters, replay, alert and see configuration.
+    /// May also read and replay every tenant's dead jobs, alert and see configuration.
     #[serde(default)]
     pub admin: bool,
     /// Requests a minute; absent takes the general setting.

@@ -72,6 +72,8 @@ pub struct StreamsConfig {
     /// How long a failed job stays replayable.
     #[serde(with = "humantime_serde")]
     pub dead_max_age: Duration,
+    /// Most bytes of failed jobs, and as many of their large bodies; the oldest failed jobs go first.
+    pub dead_max_bytes: i64,
     /// How long alert events are kept.
     #[serde(with = "humantime_serde")]
     pub alerts_max_age: Duration,

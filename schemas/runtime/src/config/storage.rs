@@ -26,6 +26,9 @@ pub struct DatabaseConfig {
     /// How long a job's record is kept after its last change; longer than `streams.retention`, or history is of no use.
     #[serde(with = "humantime_serde")]
     pub history: Duration,
+    /// How often records older than that are deleted, batch by batch.
+    #[serde(with = "humantime_serde")]
+    pub prune_interval: Duration,
 }
 
 /// Redis, when there is one.

@@ -35,7 +35,7 @@ impl Fixture {
     }
 
     fn route(&self, model: &str, now: Timestamp) -> Vec<String> {
-        match self.providers.route(model, now) {
+        match self.providers.route(model, None, now) {
             Route::Go(candidates) => candidates.iter().map(|found| found.provider.name.clone()).collect(),
             Route::ParkUntil { at, reason } => vec![format!("{} {reason}", at.since(NOW).as_secs())],
             Route::Unknown => Vec::new(),
@@ -44,7 +44,7 @@ impl Fixture {
 
     /// Asks the best candidate.
     async fn ask(&self, model: &str, now: Timestamp) -> Result<Result<Answer, CallError>, Held> {
-        let Route::Go(candidates) = self.providers.route(model, now) else { panic!("nobody can be asked") };
+        let Route::Go(candidates) = self.providers.route(model, None, now) else { panic!("nobody can be asked") };
         let candidate = candidates.into_iter().next().unwrap();
         let admitted = self.providers.admit(candidate.clone(), Duration::ZERO, now).await?;
         let request = asking("one two three", false);
@@ -105,7 +105,7 @@ async fn retry_after_holds_the_model_for_every_job() {
 #[tokio::test]
 async fn an_open_breaker_of_the_only_provider_means_wait() {
     let fixture = Fixture::new(schemas::catalog_file::DEFAULT);
-    let Route::Go(candidates) = fixture.providers.route("echo-fail-500", NOW) else { panic!("unknown") };
+    let Route::Go(candidates) = fixture.providers.route("echo-fail-500", None, NOW) else { panic!("unknown") };
     for _ in 0..5 {
         fixture.ask("echo-fail-500", NOW).await.unwrap().unwrap_err();
     }

@@ -163,7 +163,7 @@ impl JobWorld {
                 Kind::Lane => super::world::lane(),
                 Kind::Delayed(nonce, _) | Kind::Due(nonce) => Carrier::Due(nonce.clone()),
             };
-            Waiting { head: super::world::head(), carrier }
+            Waiting { head: Box::new(super::world::head()), carrier }
         }))
     }
 

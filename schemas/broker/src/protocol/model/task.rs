@@ -15,7 +15,7 @@ use super::super::sweeping::Sweeping;
 
 #[derive(Clone)]
 pub(super) enum Run {
-    Claim(Claiming),
+    Claim(Box<Claiming>),
     Update(Updating),
     Park(Parking),
     Finish(Finishing),

@@ -97,7 +97,7 @@ impl World {
         let claim = Claim { delivered, nonce: nonce.clone(), holder: format!("w{w}"), plan, policy: claim_policy(s) };
         let (now, local) = (self.now, at(self.now + s.clocks[w]));
         self.job(job).deliver(message, now);
-        let task = Task::new(Claiming::start(claim, false, local), Run::Claim, now);
+        let task = Task::new(Claiming::start(claim, false, local), |claiming| Run::Claim(Box::new(claiming)), now);
         let (stage, heard) = (Stage::Claiming, false);
         self.workers[w] = Rc::new(Worker { stage, task: None, job, message, nonce, heard });
         self.begin(s, super::world::Actor::Worker(w), task);

@@ -289,5 +289,7 @@ pub(super) fn head() -> JobHead {
         synchronous: false,
         body_hash: "h".to_owned(),
         trace_id: String::new(),
+        parent: None,
+        provider: None,
     }
 }

@@ -1,0 +1,131 @@
+//! Dead jobs, as far as they count: whoever meets an entry whose job ended otherwise purges it. A key sees the entries of
+//! its tenant, an admin's those of all.
+
+use broker::{DeadEntry, DeadFilter, DeadJob, Standing};
+use schemas::chat::ChatRequest;
+use schemas::envelope;
+use schemas::error::ErrorCode;
+use schemas::id::JobId;
+use schemas::job::{Lane, Payload};
+use schemas::state::JobState;
+use schemas::timestamp::Timestamp;
+use schemas::view::JobView;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::body::{Holds, within};
+use crate::error::{ApiError, chain};
+
+/// A dead job as clients read it.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeadView {
+    id: JobId,
+    object: &'static str,
+    tenant: String,
+    died_at: Timestamp,
+    /// How it ended, with every attempt.
+    pub(crate) job: JobView,
+}
+
+impl DeadView {
+    /// The view of an entry whose job ended as `state` tells.
+    pub(crate) fn new(entry: DeadEntry, state: &JobState) -> Self {
+        let (id, tenant) = (entry.id, state.head.tenant.clone());
+        Self { id, object: "dead_job", tenant, died_at: entry.stored_at, job: JobView::of_state(id, state) }
+    }
+}
+
+/// A dead job that counts.
+#[derive(Debug)]
+pub(crate) struct Dead {
+    /// Its place.
+    pub(crate) entry: DeadEntry,
+    /// The job.
+    pub(crate) job: DeadJob,
+    /// How it ended.
+    pub(crate) state: JobState,
+}
+
+/// Which entries `caller` may see, of one lane or of all.
+pub(crate) fn visible(caller: &Caller, lane: Option<Lane>) -> DeadFilter {
+    DeadFilter { tenant: (!caller.admin).then(|| caller.tenant.as_ref().to_owned()), lane }
+}
+
+/// The dead job `id`, if `caller` may see it.
+pub(crate) async fn find(app: &App, caller: &Caller, id: JobId) -> Result<Dead, ApiError> {
+    let unknown = || ApiError::not_found("no such dead job");
+    let tenant = visible(caller, None).tenant;
+    let looked = timeout(app.config.ingress.submit_timeout, async {
+        let Some((entry, job)) = app.broker.dead_job(tenant.as_deref(), id).await? else { return Ok(None) };
+        let state = judged(app, entry, Some(&job)).await?;
+        Ok::<_, ApiError>(state.map(|state| Dead { entry, job, state }))
+    });
+    looked.await.map_err(|_| silent())??.ok_or_else(unknown)
+}
+
+/// How the job of an entry ended, if the entry counts. A stray one is purged. `held` is what the entry holds, where that
+/// is known.
+pub(crate) async fn judged(app: &App, entry: DeadEntry, held: Option<&DeadJob>) -> Result<Option<JobState>, ApiError> {
+    let record = app.broker.state(entry.id).await?;
+    let standing = app.broker.standing(entry, record.as_ref());
+    match (standing, record) {
+        (Standing::Counts, Some(record)) => Ok(Some(*record.state)),
+        (Standing::Early, _) => Ok(None),
+        (Standing::Stray, _) => purged(app, entry).await,
+        (Standing::Forgotten | Standing::Counts, _) => match held {
+            Some(job) => outlived(app, entry, job).await,
+            None => match app.broker.dead_job_at(entry).await? {
+                Some(job) => outlived(app, entry, &job).await,
+                None => Ok(None),
+            },
+        },
+    }
+}
+
+/// The end of a job that STATE has forgotten. While history is away, what it would say is not known, and the entry counts.
+async fn outlived(app: &App, entry: DeadEntry, job: &DeadJob) -> Result<Option<JobState>, ApiError> {
+    let history = app.store.get(&job.job.head.tenant, entry.id).await.unwrap_or_default();
+    match app.broker.outlived(entry, history.as_ref()) {
+        Standing::Stray => purged(app, entry).await,
+        _ => Ok(Some(job.ended(entry.stored_at))),
+    }
+}
+
+async fn purged(app: &App, entry: DeadEntry) -> Result<Option<JobState>, ApiError> {
+    app.broker.delete_dead(entry).await?;
+    tracing::info!(job_id = %entry.id.job(), "an entry in DEAD is purged: its job ended otherwise");
+    Ok(None)
+}
+
+/// The request of a dead job, wherever it lies, and the memory set aside for it; `None` past its retention.
+pub(crate) async fn request(
+    app: &App,
+    id: JobId,
+    payload: Payload,
+) -> Result<Option<(Box<ChatRequest>, Holds)>, ApiError> {
+    let (object, bytes) = match payload {
+        Payload::Inline(request) => return Ok(Some((request, Vec::new()))),
+        Payload::Stored { object, bytes } => (object, usize::try_from(bytes).unwrap_or(usize::MAX)),
+    };
+    let patience = app.config.ingress.body_timeout;
+    let hold =
+        vec![within(patience, app.memory.hold(bytes)).await?, within(patience, app.memory.hold_built(bytes)).await?];
+    // As MessagePack a request is smaller than as the JSON that was let in.
+    let limit = app.config.ingress.max_body_bytes.saturating_mul(2);
+    let body = timeout(patience, app.broker.dead_body(id, &object, limit)).await;
+    let Some(body) = body.map_err(|_| ApiError::unavailable("the object store does not answer; try again"))?? else {
+        return Ok(None);
+    };
+    let request = envelope::decode(&body).map_err(|error| {
+        tracing::error!(error = chain(&error), "stored request cannot be read");
+        ApiError::new(ErrorCode::Internal, "the job's request cannot be read")
+    })?;
+    Ok(Some((request, hold)))
+}
+
+/// The refusal when the broker takes too long.
+pub(crate) fn silent() -> ApiError {
+    ApiError::unavailable("the broker does not answer; try again")
+}
