@@ -1,8 +1,10 @@
 //! The whole of PortBroker on real servers: every promise of the README has its test here.
 
 mod alerts;
+mod chaos;
 mod chat;
 mod clients;
+mod cluster;
 mod delays;
 mod events;
 mod fakes;
