@@ -25,6 +25,10 @@ has_postgres() {
   command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
 }
 
+has_faketime() {
+  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || [[ -n ${PORTBROKER_LIBFAKETIME:-} ]]
+}
+
 # The virtual environment with the official SDKs, made anew when their list changes.
 python_environment() {
   local list=tests/clients/requirements.txt
@@ -45,6 +49,7 @@ PORTBROKER_NATS_SERVER=$(deploy/install/nats.sh)
 export PORTBROKER_NATS_SERVER
 command -v redis-server >/dev/null || debian redis-server
 has_postgres || debian postgresql
+has_faketime || debian libfaketime
 python_environment
 
 coverage=false

@@ -2,7 +2,9 @@
 //! faults, the broker's records, and SQL. Plain data: the checker reads nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use schemas::error::ErrorCode;
 use schemas::id::JobId;
 use schemas::job::OnAmbiguous;
 use schemas::state::{Attempt, JobState, Nonce, Phase};
@@ -28,7 +30,27 @@ pub(crate) struct History {
     pub(crate) rows: Option<BTreeMap<JobId, String>>,
     /// Processes that ended when or as they should not have.
     pub(crate) mishaps: Vec<Mishap>,
+    /// Of jobs that have not ended: where their messages are, as the broker says.
+    pub(crate) whereabouts: BTreeMap<JobId, String>,
+    /// How long the workers' leases were.
+    pub(crate) lease: Duration,
 }
+
+impl History {
+    /// How often a holder renews.
+    pub(crate) fn renewal(&self) -> Duration {
+        self.lease / RENEWALS
+    }
+
+    /// How long a holder in good health may take, on a busy machine, from having something to write to its being stored.
+    /// Half a lease: one that is later than that is close to losing it without any fault.
+    pub(crate) fn settling(&self) -> Duration {
+        self.lease / 2
+    }
+}
+
+/// How often a lease is renewed within its time.
+pub(crate) const RENEWALS: u32 = 3;
 
 /// What one client wanted, and what it saw.
 #[derive(Debug, Clone)]
@@ -132,6 +154,8 @@ pub(crate) enum Blow {
     Cut,
     /// Its connections to a peer stood and passed nothing.
     Freeze,
+    /// Its wall clock was set, its monotonic one went on.
+    Jump,
 }
 
 /// One fault.
@@ -147,15 +171,29 @@ pub(crate) struct Fault {
     pub(crate) began: Timestamp,
     /// When its victim was seen well again.
     pub(crate) ended: Timestamp,
+    /// The roles that it reached: they were signalled, or had a connection that it broke or froze.
+    pub(crate) reached: BTreeSet<String>,
+    /// The server of the broker that it hit led STATE at that moment, or another election was held because of it, as the
+    /// servers themselves say: every writer had to wait.
+    pub(crate) led: bool,
+    /// How far from the truth a clock was set, in seconds.
+    pub(crate) shift: i64,
 }
 
 impl Fault {
-    /// Whether it could make `holder` lose a lease: a signal to it, its link to the broker, or the broker itself.
+    /// Whether it could make `holder` lose a lease. A fault that a holder neither saw nor had to wait for explains nothing.
     pub(crate) fn disturbs(&self, holder: &str) -> bool {
-        match self.peer.as_deref() {
-            None => self.victim == holder || self.victim.starts_with(BROKER),
-            Some(peer) => self.victim == holder && peer.starts_with(BROKER),
-        }
+        self.led || self.reached.contains(holder)
+    }
+
+    /// Whether it could make anyone lose a lease.
+    pub(crate) fn disturbs_anyone(&self) -> bool {
+        self.led || !self.reached.is_empty()
+    }
+
+    /// Whether a server of the broker was hit, with what it held in its memory.
+    pub(crate) fn is_the_brokers(&self) -> bool {
+        self.victim.starts_with(BROKER)
     }
 
     /// Whether it could hold back a call that `holder` had sent.
@@ -173,6 +211,9 @@ impl Fault {
 pub(crate) const BROKER: &str = "nats";
 /// How the provider is named.
 pub(crate) const PROVIDER: &str = "provider";
+
+/// What a record says whose job was given up by the sweeper.
+const LOST: &str = "message was lost";
 
 /// A job's record.
 #[derive(Debug, Clone)]
@@ -195,18 +236,22 @@ pub(crate) struct Record {
     pub(crate) output: Option<String>,
     /// It lies in DEAD.
     pub(crate) dead: bool,
+    /// It was given up because its message was gone.
+    pub(crate) lost: bool,
 }
 
 impl Record {
     /// The record that STATE holds under `seq`.
     pub(crate) fn new(seq: u64, written: Timestamp, state: JobState) -> Self {
         let result = state.result.as_deref();
+        let failure = result.and_then(|result| result.error.as_ref());
         Self {
             seq,
             written,
             phase: state.phase,
             output: result.and_then(|result| result.output.as_ref()).map(schemas::chat::Message::joined_text),
             dead: result.is_some_and(|result| result.dead),
+            lost: failure.is_some_and(|failure| failure.code == ErrorCode::Internal && failure.message.contains(LOST)),
             nonce: state.nonce,
             holder: state.holder,
             attempts: state.attempts,

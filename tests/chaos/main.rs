@@ -6,15 +6,20 @@ mod faults;
 mod fleet;
 mod history;
 mod load;
+mod mutant;
 mod options;
 mod provider;
 mod report;
 mod run;
+mod whereabouts;
 mod witness;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+
+/// The checker did not see what was planted.
+const NOT_NAMED: u8 = 3;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -22,5 +27,9 @@ async fn main() -> ExitCode {
     let history = run::run(&options).await;
     let violations = check::check(&history);
     report::print(&options, &history, &violations);
-    if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match options.mutant {
+        Some(mutant) if !report::names(mutant, &violations) => ExitCode::from(NOT_NAMED),
+        _ if violations.is_empty() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::fleet::faketime;
+use crate::mutant::Mutant;
+
 const EXAMPLES: &str = "\
 Examples:
   ./tests/chaos/run.sh --minutes 1 --seed 7                     the form that CI runs
@@ -12,8 +15,10 @@ Examples:
   ./tests/chaos/run.sh --kills-per-minute 30 --spare nats-a     mostly kills, none of them the broker's
   ./tests/chaos/run.sh --partitions-per-minute 0 --no-redis     no partitions, no Redis
   ./tests/chaos/run.sh --minutes 5 --logs chaos-logs            keeps every process's log in that folder
+  ./tests/chaos/mutants.sh                                      breaks the protocol on purpose, and sees each break named
 
-Exit status: 0 nothing was violated, 1 something was, 2 the command line is wrong, 101 the run could not be set up.";
+Exit status: 0 nothing was violated, 1 something was, 2 the command line is wrong, 3 the planted mutant was not named,
+101 the run could not be set up.";
 
 /// Runs PortBroker as real processes under load, hurts them at random, and holds what every witness saw against the
 /// invariants.
@@ -56,6 +61,15 @@ pub(crate) struct Options {
     /// Cut or frozen links between two processes.
     #[arg(long, default_value_t = 4.0, value_name = "RATE")]
     pub(crate) partitions_per_minute: f64,
+    /// Servers of the broker cut off from the other two, on a cluster of three.
+    #[arg(long, default_value_t = 1.5, value_name = "RATE")]
+    pub(crate) node_partitions_per_minute: f64,
+    /// Wall clocks of workers and ingresses set up to an hour forward or back. Needs libfaketime; 1 where it is installed.
+    #[arg(long, value_name = "RATE")]
+    pub(crate) clock_jumps_per_minute: Option<f64>,
+    /// Plants a fault into every worker, as a test of the checker: the run must end with status 1 and name it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) mutant: Option<Mutant>,
     /// Never hit this one (worker-1, ingress-2, nats-a, redis, postgres, alerting); may be repeated.
     #[arg(long, value_name = "VICTIM")]
     pub(crate) spare: Vec<String>,
@@ -83,6 +97,11 @@ impl Options {
     /// How long load and faults go on.
     pub(crate) fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.minutes * 60.0)
+    }
+
+    /// How often clocks are made to jump. Without libfaketime they cannot be.
+    pub(crate) fn clock_jumps(&self) -> f64 {
+        if faketime::library().is_some() { self.clock_jumps_per_minute.unwrap_or(1.0) } else { 0.0 }
     }
 
     /// A worker's lease.

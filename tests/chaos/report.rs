@@ -7,7 +7,8 @@ use std::fs;
 use schemas::timestamp::Timestamp;
 
 use crate::check::{Dossier, Violation};
-use crate::history::{Event, Fault, History, Seen};
+use crate::history::{Blow, Event, Fault, History, Seen};
+use crate::mutant::Mutant;
 use crate::options::Options;
 
 /// Violations of one rule that are named; the rest are counted.
@@ -43,6 +44,18 @@ pub(crate) fn print(options: &Options, history: &History, violations: &[Violatio
     }
 }
 
+/// Tells whether what was planted was found, by a rule that is broken by it and by nothing else.
+pub(crate) fn names(mutant: Mutant, violations: &[Violation]) -> bool {
+    let rules = mutant.breaks();
+    let named = violations.iter().map(|violation| violation.rule).filter(|rule| rules.contains(rule));
+    let found = violations.iter().any(|violation| rules.contains(&violation.rule));
+    match found {
+        true => println!("chaos: the mutant {mutant} was named: {}", counted(named)),
+        false => println!("chaos: the mutant {mutant} was NOT named by any of {}", counted(rules.iter())),
+    }
+    found
+}
+
 /// Every fault, a line each: from when to when, what, and whom.
 fn faults(history: &History) -> String {
     let line = |fault: &Fault| format!("{}  {}  {} {}\n", fault.began, fault.ended, fault.blow, whom(fault));
@@ -50,7 +63,16 @@ fn faults(history: &History) -> String {
 }
 
 fn whom(fault: &Fault) -> String {
-    fault.peer.as_ref().map_or(fault.victim.clone(), |peer| format!("{} from {peer}", fault.victim))
+    let mut text = fault.peer.as_ref().map_or(fault.victim.clone(), |peer| format!("{} from {peer}", fault.victim));
+    if fault.blow == Blow::Jump {
+        text.push_str(&format!(" by {} s", fault.shift));
+    } else if fault.led {
+        text.push_str(" (which led STATE)");
+    } else if !fault.reached.contains(&fault.victim) && !fault.reached.is_empty() {
+        let reached: Vec<_> = fault.reached.iter().map(String::as_str).collect();
+        text.push_str(&format!(" (with connections of {})", reached.join(", ")));
+    }
+    text
 }
 
 fn table(history: &History) {
@@ -73,7 +95,8 @@ fn table(history: &History) {
         |outcome: Option<schemas::state::Outcome>| outcome.map_or("open".to_owned(), |outcome| outcome.to_string());
     row("attempts by outcome", &counted(attempts.map(|attempt| outcome(attempt.outcome))));
     row("faults", &counted(history.faults.iter().map(|fault| fault.blow)));
-    row("faults by victim", &counted(history.faults.iter().map(|fault| fault.victim.clone())));
+    row("faults by victim", &counted(history.faults.iter().map(|fault| &fault.victim)));
+    row("hits on the leader of STATE", &history.faults.iter().filter(|fault| fault.led).count());
     row("versions of records seen", &history.versions.values().map(Vec::len).sum::<usize>());
     row("rows in SQL", &history.rows.as_ref().map_or("none wanted".to_owned(), |rows| rows.len().to_string()));
     println!("{:-<72}", "");

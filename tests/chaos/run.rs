@@ -10,11 +10,11 @@ use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::{self, Log};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, faketime};
 use crate::history::{Client, History, Record};
 use crate::load::{self, Tally};
 use crate::options::Options;
-use crate::witness;
+use crate::{whereabouts, witness};
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_secs(1);
@@ -25,6 +25,9 @@ pub(crate) async fn run(options: &Options) -> History {
         fs::create_dir_all(folder).expect("the folder for logs can be made");
     }
     println!("chaos: seed {}, {} minutes, {} broker servers: starting", options.seed, options.minutes, options.nodes);
+    if faketime::library().is_none() {
+        println!("chaos: libfaketime is not installed (apt-get install libfaketime): no clock will jump");
+    }
     let fleet = Fleet::start(options).await;
     println!("chaos: everything is ready, its files are in {}", fleet.folder().display());
     let context = witness::connect(&fleet.broker).await;
@@ -37,7 +40,7 @@ pub(crate) async fn run(options: &Options) -> History {
     let acted = async {
         let play = (
             load::run(options, &fleet.bases, Arc::clone(&tally), over.clone()),
-            faults::run(options, &fleet, log.clone(), over.clone()),
+            faults::run(options, &fleet, &context, log.clone(), over.clone()),
             act,
         );
         let (clients, (), ()) = tokio::join!(play.0, play.1, play.2);
@@ -79,7 +82,10 @@ async fn gather(fleet: &Fleet, context: &Context, options: &Options, clients: Ve
         Some(url) => Some(witness::rows(url, ended, options.drain()).await),
         None => None,
     };
-    History { clients, calls: fleet.provider.calls(), records, dead, rows, ..History::default() }
+    let stuck = records.iter().filter(|(_, record)| !has_ended(record)).map(|(id, _)| *id);
+    let whereabouts = whereabouts::of(context, stuck).await;
+    let (calls, lease) = (fleet.provider.calls(), options.lease());
+    History { clients, calls, records, dead, rows, whereabouts, lease, ..History::default() }
 }
 
 async fn progress(fleet: &Fleet, tally: &Tally, log: &Log, stop: CancellationToken) {

@@ -10,10 +10,11 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::child::Child;
+use crate::proxy::Proxy;
 use crate::{paths, ports, wait};
 
-const START_LIMIT: Duration = Duration::from_secs(20);
-const STOP_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// One nats-server with JetStream, configured by the repository's own `nats.conf` or, in a cluster, `deploy/nats/cluster`.
 #[derive(Debug)]
@@ -34,22 +35,47 @@ impl Nats {
         server
     }
 
-    /// Starts a cluster of three, `a`, `b` and `c`, and waits until it serves.
+    /// Starts a cluster of three, `nats-a`, `nats-b` and `nats-c`, and waits until it serves.
     ///
     /// # Panics
     /// When it does not.
     pub async fn cluster() -> [Self; 3] {
-        let routes = [(); 3].map(|()| ports::free());
+        let ports = [(); 3].map(|()| ports::free());
+        Self::cluster_over(ports, &|_, to| format!("127.0.0.1:{}", ports[to])).await
+    }
+
+    /// Starts such a cluster with every route behind a proxy of its own, so that its servers can be parted from each
+    /// other. Each proxy is told with who dials and who is dialled.
+    ///
+    /// # Panics
+    /// When it does not serve.
+    pub async fn cluster_of_proxies() -> ([Self; 3], Vec<(usize, usize, Proxy)>) {
+        let ports = [(); 3].map(|()| ports::free());
+        let mut proxies = Vec::new();
+        for (from, to) in [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)] {
+            proxies.push((from, to, Proxy::start(&format!("127.0.0.1:{}", ports[to])).await));
+        }
+        let route = |from: usize, to: usize| {
+            let proxy = proxies.iter().find(|(one, other, _)| (*one, *other) == (from, to));
+            proxy.expect("there is a proxy for every pair").2.address().to_string()
+        };
+        let servers = Self::cluster_over(ports, &route).await;
+        (servers, proxies)
+    }
+
+    /// The route ports of the three, and where the first must dial to reach the second.
+    async fn cluster_over(ports: [u16; 3], route: &(dyn Fn(usize, usize) -> String + Sync)) -> [Self; 3] {
         let folder = paths::repository().join("deploy/nats/cluster");
-        let mut number = 0;
-        let mut servers = ["a.conf", "b.conf", "c.conf"].map(|config| {
-            let (own, others) = (routes[number], routes.iter().filter(|port| **port != routes[number]));
-            let others: Vec<_> = others.map(|port| format!("nats://127.0.0.1:{port}")).collect();
-            number += 1;
-            let routes =
-                vec!["--cluster".into(), format!("nats://127.0.0.1:{own}"), "--routes".into(), others.join(",")];
+        let server = |from: usize, config: &str| {
+            let others = (0..ports.len()).filter(|to| *to != from);
+            let others: Vec<_> = others.map(|to| format!("nats://{}", route(from, to))).collect();
+            let own = format!("nats://127.0.0.1:{}", ports[from]);
+            let mut routes = vec!["--cluster".into(), own, "--routes".into(), others.join(",")];
+            // Nobody answers there: a server that hears of another by hearsay does not walk round its proxies.
+            routes.extend(["--cluster_advertise".into(), "127.0.0.1:9".into()]);
             Self::new(folder.join(config), routes)
-        });
+        };
+        let mut servers = [server(0, "a.conf"), server(1, "b.conf"), server(2, "c.conf")];
         // None serves before a majority is there.
         servers.iter_mut().for_each(Self::launch);
         for server in &servers {

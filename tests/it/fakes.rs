@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
+use harness::nats::Nats;
 use harness::provider::{Act, Provider};
 use harness::proxy::{Link, Proxy};
 use harness::telegram::{Chat, GROUP, Limits, Telegram};
+use harness::wait::{check, until};
+use runtime::clock;
 use serde_json::{Value, json};
+use tokio::time::timeout;
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 struct Asked {
     status: u16,
@@ -119,7 +126,42 @@ async fn a_link_can_be_cut_and_mended() {
         proxy.set(Link::Cut);
     });
     assert!(broken.is_err());
+    let cut = clock::now();
+    until("no connection", LIMIT, async || check(!proxy.was_used(clock::now(), clock::now()), "one stands")).await;
     assert!(ask("fake").await.is_err());
+    assert!(proxy.was_used(cut, clock::now()), "a refused connection is in the book");
     proxy.set(Link::Up);
     assert_eq!(ask("fake").await.unwrap(), 200);
+}
+
+/// Whether what is published at one server is heard at another.
+async fn crosses(from: &Nats, to: &Nats) -> Result<(), String> {
+    let (sender, receiver) = (from.client().await, to.client().await);
+    let mut heard = receiver.subscribe("across").await.unwrap();
+    receiver.flush().await.unwrap();
+    // The other server hears of the subscription only by the way that is asked about.
+    for _ in 0..20 {
+        sender.publish("across", "".into()).await.unwrap();
+        sender.flush().await.unwrap();
+        if timeout(Duration::from_millis(50), heard.next()).await.is_ok() {
+            return Ok(());
+        }
+    }
+    Err("nothing was heard".to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_cut_off_finds_no_way_round() {
+    let ([a, b, c], routes) = Nats::cluster_of_proxies().await;
+    let proxies = || routes.iter().filter(|(from, to, _)| *from == 0 || *to == 0).map(|(_, _, proxy)| proxy);
+    until("a way from a to b", LIMIT, async || crosses(&a, &b).await).await;
+    proxies().for_each(|proxy| proxy.set(Link::Cut));
+    until("an end of it", LIMIT, async || check(crosses(&a, &b).await.is_err(), "it is still heard")).await;
+    let cut = clock::now();
+    // All have tried again meanwhile, and have not got through.
+    until("another try", LIMIT, async || check(proxies().all(|proxy| proxy.was_used(cut, clock::now())), "none")).await;
+    crosses(&a, &c).await.unwrap_err();
+    crosses(&c, &b).await.unwrap();
+    proxies().for_each(|proxy| proxy.set(Link::Up));
+    until("a way from a to c", LIMIT, async || crosses(&a, &c).await).await;
 }

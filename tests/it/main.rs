@@ -1,9 +1,11 @@
 //! The whole of PortBroker on real servers: every promise of the README has its test here.
 
 mod alerts;
+mod chaos;
 mod chat;
 mod clients;
 mod dead;
+mod cluster;
 mod delays;
 mod events;
 mod fakes;

@@ -107,7 +107,7 @@ impl Broker {
             config: config.clone(),
             instance: instance.to_owned(),
             policy: policy(config),
-            clock: ServerClock::default(),
+            clock: ServerClock::start(),
             done,
             cancels,
             state: publisher(),
@@ -192,14 +192,16 @@ impl Broker {
             ts: String,
         }
         let timeout = self.0.config.nats.request_timeout;
-        let sent = runtime::clock::now();
+        let sent = Instant::now();
         let api = format!("$JS.API.STREAM.INFO.{}", subject::STATE);
         let info: Info = rpc::request(&self.0.client, api, None, Bytes::new(), timeout).await?;
         let server = Timestamp::parse(&info.ts).map_err(BrokerError::Settings)?;
-        let received = runtime::clock::now();
-        let exact = received.since(sent) < self.0.policy.margin;
+        let received = Instant::now();
+        let exact = received.duration_since(sent) < self.0.policy.margin;
         if exact {
-            self.0.metrics.clock_offset.set(self.0.clock.observe(sent, server, received));
+            self.0.clock.observe(sent, server, received);
+            let ours = runtime::clock::now().as_millis();
+            self.0.metrics.clock_offset.set((self.now().as_millis() - ours) as f64 / 1000.0);
         }
         Ok(exact)
     }
@@ -224,7 +226,7 @@ impl Broker {
 }
 
 /// Asks again until `patience` is over: a cluster may have no leader yet.
-async fn patiently<T, F>(patience: Duration, ask: impl Fn() -> F) -> Result<T, BrokerError>
+pub(crate) async fn patiently<T, F>(patience: Duration, ask: impl Fn() -> F) -> Result<T, BrokerError>
 where
     F: Future<Output = Result<T, BrokerError>>,
 {

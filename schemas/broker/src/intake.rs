@@ -13,7 +13,7 @@ use strum::IntoEnumIterator;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, patiently};
 use crate::delivery::Delivery;
 use crate::error::BrokerError;
 use crate::scheduler::Scheduler;
@@ -69,8 +69,11 @@ impl Broker {
     }
 
     async fn worker_consumer(&self, stream: &str) -> Result<Consumer<pull::Config>, BrokerError> {
-        let found = self.0.js.get_consumer_from_stream(subject::WORKERS, stream).await;
-        found.map_err(BrokerError::other("the workers' consumer cannot be reached"))
+        let get = || async {
+            let found = self.0.js.get_consumer_from_stream(subject::WORKERS, stream).await;
+            found.map_err(BrokerError::other("the workers' consumer cannot be reached"))
+        };
+        patiently(self.0.config.nats.connect_timeout, get).await
     }
 }
 

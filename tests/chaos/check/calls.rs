@@ -5,6 +5,7 @@ use schemas::id::JobId;
 use schemas::job::OnAmbiguous;
 use schemas::state::{Attempt, Outcome};
 
+use super::ambiguous::held_back;
 use super::dossier::{Match, disturbance};
 use super::{Dossier, ESTIMATE, Found, Rule};
 use crate::history::{Call, History};
@@ -43,10 +44,7 @@ fn covered(history: &History, id: JobId, attempt: &Attempt, call: &Call, found: 
     }
     let Some(ended) = attempt.ended_at.filter(|ended| ended.after(ESTIMATE) < call.started) else { return };
     // What a frozen process or link had sent, or was about to, arrives when it thaws: nobody can call it back.
-    let held_back = |fault: &&crate::history::Fault| {
-        fault.delays_calls_of(&call.holder) && fault.overlaps(attempt.started_at, call.started)
-    };
-    if history.faults.iter().find(held_back).is_none() {
+    if !held_back(history, call, attempt.started_at) {
         let detail = format!("attempt {} ended at {ended}, its call came at {}", attempt.number, call.started);
         found.add(Rule::CallOutsideAttempt, id, detail);
     }

@@ -23,6 +23,19 @@ pub(crate) struct Dossier<'a> {
     pub(crate) matches: Vec<Match<'a>>,
     /// When the broker first had each attempt, where that is certain.
     recorded: HashMap<(u32, &'a Nonce), Timestamp>,
+    /// What was last heard of each attempt's holder.
+    signs: HashMap<(u32, &'a Nonce), Sign>,
+}
+
+/// The last that was heard of an attempt's holder: its last write of the record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sign {
+    /// When it was stored.
+    pub(crate) at: Timestamp,
+    /// When somebody else's write followed.
+    pub(crate) taken: Option<Timestamp>,
+    /// No later one of it can have been missed.
+    pub(crate) surely_last: bool,
 }
 
 impl<'a> Dossier<'a> {
@@ -49,6 +62,7 @@ impl<'a> Dossier<'a> {
         for dossier in all.values_mut() {
             dossier.calls.sort_by_key(|call| call.started);
             dossier.recorded = dossier.record_times(&sight);
+            dossier.signs = dossier.last_signs(&sight);
             dossier.matches = dossier.matched();
         }
         all
@@ -79,6 +93,28 @@ impl<'a> Dossier<'a> {
             whole.then_some(version.written)
         };
         self.attempts().iter().filter_map(|one| Some(((one.number, &one.nonce), first(one)?))).collect()
+    }
+
+    /// What was last heard of this attempt's holder, if a witness heard of it at all.
+    pub(crate) fn last_sign(&self, attempt: &Attempt) -> Option<Sign> {
+        self.signs.get(&(attempt.number, &attempt.nonce)).copied()
+    }
+
+    fn last_signs(&self, sight: &Sight) -> HashMap<(u32, &'a Nonce), Sign> {
+        let sign = |attempt: &Attempt| {
+            let name = (attempt.number, attempt.nonce.clone());
+            let is_its = |version: &Version| version.nonce == attempt.nonce && version.attempts.contains(&name);
+            let last = self.versions.iter().rposition(is_its)?;
+            let (at, next) = (self.versions[last].written, self.versions.get(last + 1));
+            let surely_last = next.is_some_and(|next| sight.unbroken(at, next.seq));
+            Some(Sign { at, taken: next.map(|next| next.written), surely_last })
+        };
+        self.attempts().iter().filter_map(|one| Some(((one.number, &one.nonce), sign(one)?))).collect()
+    }
+
+    /// The worker that made this attempt: as a witness saw it written, or by the link on which its call came.
+    pub(crate) fn maker(&self, attempt: &Attempt) -> Option<&'a str> {
+        self.holder(&attempt.nonce).or_else(|| self.call_of(attempt).map(|call| call.holder.as_str()))
     }
 
     /// The call that this attempt made, if one reached the provider.
@@ -159,6 +195,6 @@ pub(crate) fn disturbance<'a>(
     from: Timestamp,
     to: Timestamp,
 ) -> Option<&'a Fault> {
-    let disturbs = |fault: &Fault| holder.map_or(fault.peer.is_none(), |holder| fault.disturbs(holder));
+    let disturbs = |fault: &Fault| holder.map_or(fault.disturbs_anyone(), |holder| fault.disturbs(holder));
     faults.iter().find(|fault| disturbs(fault) && fault.overlaps(from, to))
 }

@@ -16,8 +16,12 @@ pub(super) fn check(history: &History, id: JobId, dossier: &Dossier<'_>, found: 
         return;
     };
     if !record.phase.is_terminal() {
-        found.add(Rule::Stuck, id, format!("it is still {}", record.phase));
+        let whereabouts = history.whereabouts.get(&id).map(String::as_str).unwrap_or_default();
+        found.add(Rule::Stuck, id, format!("it is still {} {whereabouts}", record.phase));
         return;
+    }
+    if record.lost {
+        found.add(Rule::MessageLost, id, "its message was gone before it had ended");
     }
     versions(id, dossier, record, found);
     copies(history, id, record, found);

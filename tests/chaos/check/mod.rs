@@ -28,6 +28,8 @@ pub(crate) enum Rule {
     Lost,
     /// A job has not ended.
     Stuck,
+    /// A job was given up because its message was gone, and nobody had deleted it.
+    MessageLost,
     /// An accepted id was answered with 404 or 410.
     Vanished,
     /// Two reads saw two different ends.

@@ -1,18 +1,13 @@
 //! What single clients were told: one key is one job, cancelled is cancelled, and no half answer is ever a whole one.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use schemas::id::JobId;
 use schemas::state::{Outcome, Phase};
 use schemas::view::Status;
 
-use super::dossier::disturbance;
 use super::{Dossier, Found, Rule};
 use crate::history::{Call, Ending, Fault, History, Record, Seen};
-
-/// How long a holder may take to drop the call of a cancelled job: a lost hint is made good by the next renewal.
-const DROPPING: Duration = Duration::from_millis(2500);
 
 pub(super) fn check(history: &History, id: JobId, dossier: &Dossier<'_>, found: &mut Found) {
     let Some(record) = dossier.record else { return };
@@ -52,9 +47,10 @@ fn cancelled(id: JobId, dossier: &Dossier<'_>, record: &Record, found: &mut Foun
     }
 }
 
-/// The upstream request of a cancelled job is really dropped, unless its holder could not hear of it.
+/// The upstream request of a cancelled job is really dropped, unless its holder could not hear of it. A lost hint is made
+/// good by the next renewal, which finds the job ended.
 fn dropped(history: &History, id: JobId, dossier: &Dossier<'_>, record: &Record, found: &mut Found) {
-    let latest = record.written.after(DROPPING);
+    let latest = record.written.after(history.renewal() + history.settling());
     let went_on = |call: &&&Call| call.started < record.written && call.ended.is_none_or(|ended| ended > latest);
     for call in dossier.calls.iter().filter(went_on).filter(|_| record.phase == Phase::Cancelled) {
         let deaf = |fault: &&Fault| fault.disturbs(&call.holder) || fault.delays_calls_of(&call.holder);
@@ -82,7 +78,9 @@ fn streamed(history: &History, id: JobId, dossier: &Dossier<'_>, record: &Record
     for event in dossier.clients.iter().flat_map(|client| &client.events) {
         let Seen::Streamed(Status::Completed, Some(output), Some(text)) = &event.what else { continue };
         let since = dossier.attempts().first().map_or(record.written, |attempt| attempt.started_at);
-        let lost = || disturbance(&history.faults, Some(&record.holder), since, event.at).is_some();
+        let tore =
+            |fault: &&Fault| fault.is_the_brokers() || fault.disturbs(&record.holder) || fault.disturbs(&event.ingress);
+        let lost = || history.faults.iter().filter(tore).any(|fault| fault.overlaps(since, event.at));
         if !output.starts_with(text.as_str()) || (output != text && !lost()) {
             found.add(Rule::StreamDiffers, id, format!("its deltas say {text:?}, its output {output:?}"));
         }

@@ -12,6 +12,11 @@ use crate::options::Options;
 /// Of all hits on processes, so many go to workers: they hold the leases.
 const WORKERS_SHARE: f64 = 0.55;
 
+/// Of all jumps of a clock, so many go back to the truth.
+const TRUE_AGAIN: f64 = 0.2;
+/// The farthest that a clock is set from it, in seconds.
+const FARTHEST: i64 = 3600;
+
 /// One fault to come.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Planned {
@@ -25,13 +30,26 @@ pub(crate) struct Planned {
     pub(crate) peers: Vec<String>,
     /// How long it lasts, or how long the process stays dead.
     pub(crate) lasts: Duration,
+    /// How far from the truth its wall clock is set, in seconds.
+    pub(crate) shift: i64,
+}
+
+/// What a fault is drawn as.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Sort {
+    /// A hit on a process.
+    Hit(Blow),
+    /// A link, or all links of a role to the broker.
+    Part(Blow),
+    /// A server of the broker from the others.
+    Isolate(Blow),
 }
 
 /// All faults to come, without end.
 #[derive(Debug)]
 pub(crate) struct Plan {
     rng: StdRng,
-    rates: [(Blow, f64); 5],
+    rates: Vec<(Sort, f64)>,
     victims: Vec<String>,
     links: Vec<(String, String)>,
     lease: Duration,
@@ -41,15 +59,22 @@ impl Plan {
     /// The plan for these victims and links.
     pub(crate) fn new(options: &Options, victims: &[String], links: &[(String, String)]) -> Self {
         let spared = |name: &String| options.spare.contains(name);
-        let half = options.partitions_per_minute / 2.0;
+        let parts = links.iter().any(|(from, _)| !from.starts_with(BROKER));
+        let isolates = links.iter().any(|(from, _)| from.starts_with(BROKER));
+        let half = |rate: f64, possible: bool| if possible { rate / 2.0 } else { 0.0 };
+        let part = half(options.partitions_per_minute, parts);
+        let isolate = half(options.node_partitions_per_minute, isolates);
         Self {
             rng: StdRng::seed_from_u64(options.seed),
-            rates: [
-                (Blow::Kill, options.kills_per_minute),
-                (Blow::Stop, options.stops_per_minute),
-                (Blow::Restart, options.restarts_per_minute),
-                (Blow::Cut, half),
-                (Blow::Freeze, half),
+            rates: vec![
+                (Sort::Hit(Blow::Kill), options.kills_per_minute),
+                (Sort::Hit(Blow::Stop), options.stops_per_minute),
+                (Sort::Hit(Blow::Restart), options.restarts_per_minute),
+                (Sort::Hit(Blow::Jump), options.clock_jumps()),
+                (Sort::Part(Blow::Cut), part),
+                (Sort::Part(Blow::Freeze), part),
+                (Sort::Isolate(Blow::Cut), isolate),
+                (Sort::Isolate(Blow::Freeze), isolate),
             ],
             victims: victims.iter().filter(|name| !spared(name)).cloned().collect(),
             links: links.iter().filter(|(from, to)| !spared(from) && !spared(to)).cloned().collect(),
@@ -57,14 +82,16 @@ impl Plan {
         }
     }
 
-    fn blow(&mut self) -> Option<Blow> {
-        self.rates.choose_weighted(&mut self.rng, |(_, rate)| *rate).ok().map(|(blow, _)| *blow)
+    fn sort(&mut self) -> Option<Sort> {
+        self.rates.choose_weighted(&mut self.rng, |(_, rate)| *rate).ok().map(|(sort, _)| *sort)
     }
 
     /// A process that this blow can hit, workers first.
     fn victim(&mut self, blow: Blow) -> Option<String> {
         let can = |name: &str| match blow {
             Blow::Kill => true,
+            // Whose wall clock could matter to a job.
+            Blow::Jump => name.starts_with("worker") || name.starts_with("ingress"),
             // These two are servers of others, told to die but not how to be paused.
             _ => name != "redis" && name != "postgres",
         };
@@ -80,13 +107,30 @@ impl Plan {
 
     /// A link, or all links of a process to the broker.
     fn partition(&mut self) -> Option<(String, Vec<String>)> {
-        let (from, to) = self.links.choose(&mut self.rng)?.clone();
+        let links: Vec<_> = self.links.iter().filter(|(from, _)| !from.starts_with(BROKER)).collect();
+        let (from, to) = (*links.choose(&mut self.rng)?).clone();
         if !to.starts_with(BROKER) || self.rng.random_bool(0.3) {
             return Some((from, vec![to]));
         }
         let broker = self.links.iter().filter(|(one, other)| *one == from && other.starts_with(BROKER));
         let peers = broker.map(|(_, node)| node.clone()).collect();
         Some((from, peers))
+    }
+
+    /// A server of the broker, and the others.
+    fn isolation(&mut self) -> Option<(String, Vec<String>)> {
+        let links: Vec<_> = self.links.iter().filter(|(from, _)| from.starts_with(BROKER)).collect();
+        let (victim, _) = (*links.choose(&mut self.rng)?).clone();
+        let peers = links.iter().filter(|(from, _)| *from == victim).map(|(_, to)| to.clone()).collect();
+        Some((victim, peers))
+    }
+
+    /// How far off a clock is set.
+    fn shift(&mut self, blow: Blow) -> i64 {
+        if blow != Blow::Jump || self.rng.random_bool(TRUE_AGAIN) {
+            return 0;
+        }
+        self.rng.random_range(-FARTHEST..=FARTHEST)
     }
 
     /// Half of them shorter than a lease, half of them longer.
@@ -107,12 +151,14 @@ impl Iterator for Plan {
         let total: f64 = self.rates.iter().map(|(_, rate)| rate).sum();
         // The gaps of a Poisson process.
         let minutes = -(1.0 - self.rng.random::<f64>()).ln() / total;
-        let blow = self.blow()?;
-        let (victim, peers) = match blow {
-            Blow::Cut | Blow::Freeze => self.partition()?,
-            _ => (self.victim(blow)?, Vec::new()),
+        let sort = self.sort()?;
+        let (blow, (victim, peers)) = match sort {
+            Sort::Hit(blow) => (blow, (self.victim(blow)?, Vec::new())),
+            Sort::Part(blow) => (blow, self.partition()?),
+            Sort::Isolate(blow) => (blow, self.isolation()?),
         };
-        Some(Planned { gap: Duration::from_secs_f64(minutes * 60.0), blow, victim, peers, lasts: self.lasting(blow) })
+        let (gap, lasts, shift) = (Duration::from_secs_f64(minutes * 60.0), self.lasting(blow), self.shift(blow));
+        Some(Planned { gap, blow, victim, peers, lasts, shift })
     }
 }
 
@@ -138,12 +184,24 @@ mod tests {
     #[test]
     fn the_mix_is_what_was_asked_for() {
         let arguments = ["--kills-per-minute", "0", "--partitions-per-minute", "0", "--spare", "nats-a"];
+        let arguments = [&arguments[..], &["--clock-jumps-per-minute", "0"]].concat();
         let faults: Vec<_> = plan(&arguments).take(500).collect();
         assert!(faults.iter().all(|fault| matches!(fault.blow, Blow::Stop | Blow::Restart)));
         assert!(faults.iter().all(|fault| fault.victim == "worker-1" || fault.victim == "ingress-1"));
         let minutes = faults.iter().map(|fault| fault.gap.as_secs_f64()).sum::<f64>() / 60.0;
         assert!((80.0..125.0).contains(&minutes), "500 faults at 5 a minute took {minutes}");
-        let none = ["--kills-per-minute", "0", "--partitions-per-minute", "0", "--stops-per-minute", "0"];
-        assert_eq!(plan(&[&none[..], &["--restarts-per-minute", "0"]].concat()).next(), None);
+        let none = [&arguments[..], &["--stops-per-minute", "0", "--restarts-per-minute", "0"]].concat();
+        assert_eq!(plan(&none).next(), None);
+    }
+
+    #[test]
+    fn a_server_is_cut_off_from_both_others() {
+        let options = Options::parse_from(["chaos", "--node-partitions-per-minute", "60"]);
+        let links = [("a", "b"), ("a", "c"), ("b", "a"), ("b", "c"), ("c", "a"), ("c", "b")];
+        let links = links.map(|(from, to)| (format!("{BROKER}-{from}"), format!("{BROKER}-{to}")));
+        let plan = Plan::new(&options, &["worker-1".to_owned()], &links);
+        let parted: Vec<_> = plan.take(100).filter(|fault| !fault.peers.is_empty()).collect();
+        assert!(parted.iter().all(|fault| fault.victim.starts_with(BROKER) && fault.peers.len() == 2), "{parted:?}");
+        assert!(parted.len() > 50, "{parted:?}");
     }
 }

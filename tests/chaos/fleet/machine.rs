@@ -15,10 +15,12 @@ use harness::redis::Redis;
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
+use super::faketime;
+
 /// How long a role may take to be ready, the broker's own outages included.
 const READY_LIMIT: Duration = Duration::from_secs(120);
 /// How long a role may take to stop: its configured grace, and what a busy machine adds.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 /// Lines of a dead process that are told.
 const LAST_WORDS: usize = 8;
@@ -167,8 +169,9 @@ impl RoleMachine {
         }
     }
 
-    /// Appends what a process said to its victim's log.
+    /// Appends what a process said to its victim's log, and sweeps up after it.
     pub(super) fn keep_log(&self, child: &Child) {
+        faketime::clean_up(child.id());
         let Some(path) = &self.log else { return };
         let mut text = child.lines().join("\n");
         let _ = writeln!(text, "\n--- process {} ended ---", child.id());

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::KEY;
+use crate::history::RENEWALS;
 use crate::options::Options;
 
 /// The settings that all roles share.
@@ -12,11 +13,13 @@ pub(super) fn common(options: &Options) -> BTreeMap<String, String> {
     let keys = format!(r#"[{{key="{KEY}",tenant="chaos",admin=true}}]"#);
     let settings = [
         ("STREAMS__REPLICAS", options.nodes.to_string()),
+        ("STREAMS__SWEEP_INTERVAL", "5s".to_owned()),
+        ("STREAMS__SWEEP_PATIENCE", "20s".to_owned()),
         ("INGRESS__KEYS", keys),
         ("INGRESS__SUBMIT_TIMEOUT", "2s".to_owned()),
         ("INGRESS__LEAVE_GRACE", "2s".to_owned()),
         ("WORKER__LEASE", milliseconds(options.lease)),
-        ("WORKER__RENEW_EVERY", milliseconds(options.lease / 3)),
+        ("WORKER__RENEW_EVERY", milliseconds(options.lease / u64::from(RENEWALS))),
         ("WORKER__CLOCK_MARGIN", milliseconds(options.lease / 10)),
         ("WORKER__SHORT_PARK", "2s".to_owned()),
         ("WORKER__SLOTS", "100".to_owned()),

@@ -10,7 +10,7 @@ use schemas::id::JobId;
 use schemas::view::JobView;
 use serde_json::Value;
 
-use crate::fleet::KEY;
+use crate::fleet::{self, KEY};
 use crate::history::{Client, Event, Seen};
 
 /// How long one answer may take: a poll's wait, and a frozen server's silence.
@@ -107,7 +107,7 @@ impl Doors {
 
 /// What happened at this door, now.
 pub(crate) fn event(door: usize, what: Seen) -> Event {
-    Event { at: clock::now(), ingress: format!("door {door}"), what }
+    Event { at: clock::now(), ingress: fleet::ingress(door % fleet::INGRESSES), what }
 }
 
 /// The text of a job's output.
