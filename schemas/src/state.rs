@@ -123,6 +123,9 @@ pub struct Attempt {
     /// Tokens it cost, when known.
     #[serde(default)]
     pub usage: Option<Usage>,
+    /// What they cost in millionths of a US dollar, when the model has prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_micros: Option<u64>,
 }
 
 /// What was cut from the context before the call.

@@ -1,7 +1,7 @@
 //! A TCP proxy between two processes whose link can be cut, frozen and mended without touching either.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -25,6 +25,8 @@ pub enum Link {
 pub struct Proxy {
     address: SocketAddr,
     link: Arc<watch::Sender<Link>>,
+    breaks: Arc<watch::Sender<()>>,
+    upstream: Arc<Mutex<String>>,
     _tasks: JoinSet<()>,
 }
 
@@ -36,10 +38,11 @@ impl Proxy {
     pub async fn start(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
-        let link = Arc::new(watch::Sender::new(Link::Up));
+        let (link, breaks) = (Arc::new(watch::Sender::new(Link::Up)), Arc::new(watch::Sender::new(())));
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, upstream.to_owned(), Arc::clone(&link)));
-        Self { address, link, _tasks: tasks }
+        let upstream = Arc::new(Mutex::new(upstream.to_owned()));
+        tasks.spawn(accept(listener, Arc::clone(&upstream), Arc::clone(&link), Arc::clone(&breaks)));
+        Self { address, link, breaks, upstream, _tasks: tasks }
     }
 
     /// Where to connect instead of to the upstream.
@@ -48,25 +51,46 @@ impl Proxy {
         self.address
     }
 
+    /// Leads connections to come to another upstream.
+    pub fn lead_to(&self, upstream: &str) {
+        upstream.clone_into(&mut self.upstream.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Breaks every connection there is; those to come pass.
+    pub fn break_connections(&self) {
+        self.breaks.send_replace(());
+    }
+
     /// Changes the link, for connections there are and to come.
     pub fn set(&self, link: Link) {
         self.link.send_replace(link);
     }
 }
 
-async fn accept(listener: TcpListener, upstream: String, link: Arc<watch::Sender<Link>>) {
+async fn accept(
+    listener: TcpListener,
+    upstream: Arc<Mutex<String>>,
+    link: Arc<watch::Sender<Link>>,
+    breaks: Arc<watch::Sender<()>>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Ok((client, _)) = listener.accept() => {
-                connections.spawn(connection(client, upstream.clone(), link.subscribe()));
+                let upstream = upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                connections.spawn(connection(client, upstream, link.subscribe(), breaks.subscribe()));
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn connection(client: TcpStream, upstream: String, mut link: watch::Receiver<Link>) {
+async fn connection(
+    client: TcpStream,
+    upstream: String,
+    mut link: watch::Receiver<Link>,
+    mut breaks: watch::Receiver<()>,
+) {
     if *link.borrow() == Link::Cut {
         return;
     }
@@ -79,6 +103,7 @@ async fn connection(client: TcpStream, upstream: String, mut link: watch::Receiv
         () = pass(from_client, to_server, link.clone()) => {}
         () = pass(from_server, to_client, cut) => {}
         _ = link.wait_for(|state| *state == Link::Cut) => {}
+        _ = breaks.changed() => {}
     }
 }
 

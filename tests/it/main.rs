@@ -16,6 +16,7 @@ mod parking;
 mod pipeline;
 mod queue_status;
 mod records;
+mod retries;
 mod roles;
 mod secrets;
 mod shutdown;

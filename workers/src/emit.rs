@@ -9,12 +9,15 @@ use schemas::id::JobId;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// Publishes one attempt's deltas until their sender is dropped.
+use crate::flight::Flight;
+
+/// Publishes one attempt's deltas until their sender is dropped, and tells `flight` what tokens they speak of.
 pub(crate) async fn emit(
     broker: &Broker,
     id: JobId,
     attempt: u32,
     coalesce: Duration,
+    flight: &Flight,
     mut deltas: mpsc::Receiver<Delta>,
 ) {
     let mut emitter = Emitter { broker, id, attempt, index: 0 };
@@ -29,6 +32,9 @@ pub(crate) async fn emit(
             }
         };
         let Some(next) = next else { break };
+        if let Delta::Usage { usage } = &next {
+            flight.told(*usage);
+        }
         let first = emitter.index == 0;
         if gathered.is_none() {
             due = Instant::now() + coalesce;
