@@ -1,30 +1,52 @@
-//! Cancels synchronous jobs whose clients have gone for good.
+//! Cancels synchronous jobs whose clients have gone for good, from every ingress.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Cancelled;
+use schemas::id::JobId;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::error::chain;
+use crate::presence;
 
 /// How long one cancellation may take. A job that outlives it is ended by its deadline.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Jobs looked after at once.
+const AT_ONCE: usize = 256;
 
 /// Cancels what nobody waits for, until `shutdown`: clients that a restart cuts off are no reason to cancel.
 pub(crate) async fn run(app: &Arc<App>, shutdown: &CancellationToken) {
-    let abandoned = || app.waiters.next_abandoned(app.config.ingress.leave_grace);
-    while let Some(id) = shutdown.run_until_cancelled(abandoned()).await {
-        match timeout(PATIENCE, app.broker.cancel(id)).await {
-            Ok(Ok(Cancelled::Now(_))) => {
-                app.metrics.clients.abandoned.inc();
-                tracing::info!(job_id = id.job(), "job cancelled, its clients have left");
+    // The others are asked within the grace, not after it.
+    let grace = app.config.ingress.leave_grace.saturating_sub(presence::BOUND);
+    let mut cancels = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = cancels.join_next() => {}
+            id = app.waiters.next_abandoned(grace), if cancels.len() < AT_ONCE => {
+                let app = Arc::clone(app);
+                cancels.spawn(async move { end(&app, id).await });
             }
-            Ok(Ok(Cancelled::Already(_) | Cancelled::Absent)) => {}
-            Ok(Err(error)) => tracing::warn!(job_id = id.job(), error = chain(&error), "abandoned job not cancelled"),
-            Err(_) => tracing::warn!(job_id = id.job(), "abandoned job not cancelled in time"),
         }
+    }
+    while cancels.join_next().await.is_some() {}
+}
+
+async fn end(app: &App, id: JobId) {
+    if presence::elsewhere(app, id).await || app.waiters.knows(id) {
+        return;
+    }
+    match timeout(PATIENCE, app.broker.cancel(id)).await {
+        Ok(Ok(Cancelled::Now(_))) => {
+            app.metrics.clients.abandoned.inc();
+            tracing::info!(job_id = id.job(), "job cancelled, its clients have left");
+        }
+        Ok(Ok(Cancelled::Already(_) | Cancelled::Absent)) => {}
+        Ok(Err(error)) => tracing::warn!(job_id = id.job(), error = chain(&error), "abandoned job not cancelled"),
+        Err(_) => tracing::warn!(job_id = id.job(), "abandoned job not cancelled in time"),
     }
 }

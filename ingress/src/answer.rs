@@ -12,12 +12,12 @@ use crate::lookup;
 /// The answer of an ended job, fetched from where it is.
 ///
 /// # Errors
-/// The job's own failure, as a refusal.
+/// The job's own failure, as a refusal; and an open one when the answer is there but cannot be fetched now.
 pub(crate) async fn of_record(app: &App, record: &Record) -> Result<ChatResponse, ApiError> {
     let mut response = of_state(&record.state).map_err(ApiError::from)?;
     let stored = record.state.result.as_ref().and_then(|result| result.stored_output.as_deref());
     if let Some(object) = stored {
-        response.message = lookup::stored_value(app, object).await?;
+        response.message = lookup::stored_value(app, object).await.map_err(ApiError::open)?;
     }
     Ok(response)
 }

@@ -16,6 +16,7 @@ use crate::memory::BodyMemory;
 use crate::metrics::IngressMetrics;
 use crate::queue::QueueStatus;
 use crate::record::Store;
+use crate::rejoin::breaks::Breaks;
 use crate::waiters::Waiters;
 
 /// The service's state, made once at start.
@@ -34,6 +35,8 @@ pub(crate) struct App {
     pub(crate) memory: BodyMemory,
     /// Who waits for which job.
     pub(crate) waiters: Arc<Waiters>,
+    /// Whose connections broke.
+    pub(crate) breaks: Arc<Breaks>,
     /// Whether the disk has room.
     pub(crate) disk: Watermark,
     /// The queue as last seen; `None` before the first look.
@@ -46,6 +49,8 @@ pub(crate) struct App {
     pub(crate) chat: ChatMetrics,
     /// Cancelled when the service stops: whoever waits answers with what there is.
     pub(crate) shutdown: CancellationToken,
+    /// Cancelled when the service has stopped and its last connection has ended.
+    pub(crate) drained: CancellationToken,
 }
 
 /// Counts what the process tells the others of itself.

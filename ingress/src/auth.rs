@@ -28,6 +28,8 @@ pub(crate) struct Caller {
     pub(crate) tenant: Arc<str>,
     /// May also alert, and see what is everyone's.
     pub(crate) admin: bool,
+    /// Tells its API key from others, without being one: a digest of a digest.
+    pub(crate) key: [u8; 32],
 }
 
 /// Who may call.
@@ -74,9 +76,11 @@ impl Keys {
 
 impl Key {
     fn new(secret: &str, tenant: &str, admin: bool, requests_per_minute: u32) -> Self {
+        let digest: [u8; 32] = Sha256::digest(secret).into();
+        let key = Sha256::new().chain_update(tenant).chain_update(digest).finalize().into();
         Self {
-            digest: Sha256::digest(secret).into(),
-            caller: Caller { tenant: tenant.into(), admin },
+            digest,
+            caller: Caller { tenant: tenant.into(), admin, key },
             limiter: Limiter::new(requests_per_minute),
         }
     }

@@ -44,6 +44,8 @@ pub(crate) struct ApiError {
     settled: bool,
     /// How the job ended that this is about, where only its end is still known.
     ended: Option<Status>,
+    /// A job may exist all the same, and go on.
+    open: bool,
 }
 
 /// The native body, with the end of a job that is past its retention.
@@ -113,6 +115,23 @@ impl ApiError {
         self
     }
 
+    /// Whatever the client is told, a job may exist and go on: its retry should find that one.
+    pub(crate) const fn open(mut self) -> Self {
+        self.open = true;
+        self
+    }
+
+    /// Whether a job may exist and go on.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether it is [`Self::settled`].
+    #[cfg(test)]
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.settled
+    }
+
     /// What is wrong.
     pub(crate) const fn failure(&self) -> &Failure {
         &self.failure
@@ -129,8 +148,11 @@ impl ApiError {
         self.retry_after.or((usual && !self.settled).then_some(COME_BACK))
     }
 
-    fn retry_useless(&self) -> bool {
-        self.settled || !self.failure.code.retriable()
+    /// Whether the same request, sent again, may fare better and does no harm. A body that came too slowly left nothing
+    /// behind.
+    fn should_retry(&self) -> bool {
+        let retriable = self.failure.code.retriable() || self.status == StatusCode::REQUEST_TIMEOUT;
+        retriable && !self.settled
     }
 
     fn body(&self, surface: Surface, trace_id: &str) -> Vec<u8> {
@@ -149,7 +171,7 @@ impl ApiError {
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         let status = StatusCode::from_u16(failure.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { failure, status, retry_after: None, settled: false, ended: None }
+        Self { failure, status, retry_after: None, settled: false, ended: None, open: false }
     }
 }
 
@@ -173,8 +195,9 @@ impl From<SubmitError> for ApiError {
             SubmitError::TooLarge => Self::new(ErrorCode::PayloadTooLarge, "the job is too large for the broker"),
             SubmitError::Unavailable => Self::unavailable(
                 "the broker did not answer in time; try again, with the same Idempotency-Key if there is one",
-            ),
-            SubmitError::Broker(source) => source.into(),
+            )
+            .open(),
+            SubmitError::Broker(source) => Self::from(source).open(),
         }
     }
 }
@@ -209,8 +232,9 @@ pub(crate) fn render(mut response: Response, surface: Surface, trace_id: &str) -
     if error.status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if surface == Surface::OpenAi && error.retry_useless() {
-        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    if surface != Surface::Native {
+        let word = if error.should_retry() { "true" } else { "false" };
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(word));
     }
     response
 }
@@ -276,9 +300,38 @@ mod tests {
     async fn outages_say_when_to_come_back() {
         let answer = render(ApiError::unavailable("away").into_response(), Surface::OpenAi, "req_3");
         assert_eq!(answer.headers()[header::RETRY_AFTER], "2");
-        assert!(!answer.headers().contains_key("x-should-retry"));
+        assert_eq!(answer.headers()["x-should-retry"], "true");
         let short = ApiError::new(ErrorCode::RateLimited, "slow down").with_retry_after(Duration::from_millis(1));
         assert_eq!(render(short.into_response(), Surface::Native, "").headers()[header::RETRY_AFTER], "1");
+    }
+
+    /// What official SDKs repeat by themselves, and what they are told about it.
+    #[tokio::test]
+    async fn sdks_are_told_whether_to_repeat() {
+        let told = |error: ApiError| {
+            let answer = render(error.into_response(), Surface::OpenAi, "req_5");
+            let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+            (answer.status().as_u16(), header("x-should-retry").unwrap(), header("retry-after"))
+        };
+        let expect =
+            |status: u16, again: bool, after: Option<&str>| (status, again.to_string(), after.map(str::to_owned));
+        let slow = ApiError::new(ErrorCode::InvalidRequest, "slow").with_status(StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(told(slow), expect(408, true, None));
+        assert_eq!(told(ApiError::of_status(StatusCode::CONFLICT)), expect(409, false, None));
+        let code = |code| told(ApiError::new(code, "x"));
+        assert_eq!(code(ErrorCode::Conflict), expect(422, false, None));
+        assert_eq!(code(ErrorCode::RateLimited), expect(429, true, Some("2")));
+        assert_eq!(code(ErrorCode::ProviderRateLimited), expect(429, true, Some("2")));
+        assert_eq!(code(ErrorCode::BudgetExceeded), expect(402, false, None));
+        assert_eq!(code(ErrorCode::Cancelled), expect(499, false, None));
+        assert_eq!(code(ErrorCode::Internal), expect(500, true, None));
+        assert_eq!(code(ErrorCode::Ambiguous), expect(502, false, None));
+        assert_eq!(code(ErrorCode::ProviderInvalidResponse), expect(502, true, None));
+        assert_eq!(code(ErrorCode::BreakerOpen), expect(503, true, Some("2")));
+        assert_eq!(code(ErrorCode::ProviderTimeout), expect(504, true, None));
+        assert_eq!(code(ErrorCode::Expired), expect(504, false, None));
+        assert_eq!(told(SubmitError::Unavailable.into()), expect(503, true, Some("2")));
+        assert_eq!(told(ApiError::from(SubmitError::Unavailable).settled()), expect(503, false, Some("2")));
     }
 
     #[tokio::test]

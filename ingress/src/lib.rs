@@ -19,8 +19,10 @@ mod metrics;
 mod models;
 mod observe;
 mod prefer;
+mod presence;
 mod queue;
 pub mod record;
+mod rejoin;
 mod report;
 mod request_id;
 mod route;
@@ -91,6 +93,7 @@ pub async fn run(
     let mut tasks = start_tasks(&app, &health, recorder, seen);
     let router = router::router(&app, ops::router(metrics, health));
     server::serve(listener, router, &app.config, &app.metrics.http, &shutdown).await;
+    app.drained.cancel();
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
             tracing::error!(error = %error, "a task of ingress died");
@@ -107,20 +110,24 @@ fn assemble(
     queue: watch::Receiver<Option<QueueStatus>>,
     shutdown: CancellationToken,
 ) -> Result<Arc<App>, IngressError> {
+    let series = metrics::IngressMetrics::register(&metrics.registry)?;
+    let breaks = rejoin::breaks::Breaks::new(config.ingress.retry_join, series.clients.broken.clone());
     Ok(Arc::new(App {
         catalog: catalog(&config)?,
         store: Store::open(&config.database, &config.data_dir)?,
         keys: auth::Keys::new(&config.ingress),
         memory: memory::BodyMemory::new(config.ingress.body_memory_bytes),
         waiters: Arc::default(),
+        breaks: Arc::new(breaks),
         disk: disk::Watermark::new(&config),
         queue,
         tally: app::Tally::default(),
-        metrics: metrics::IngressMetrics::register(&metrics.registry)?,
+        metrics: series,
         chat: metrics.chat.clone(),
         broker,
         config,
         shutdown,
+        drained: CancellationToken::new(),
     }))
 }
 
@@ -135,7 +142,7 @@ fn catalog(config: &Config) -> Result<Catalog, IngressError> {
     catalog_file::parse_without_credentials(&text).map_err(IngressError::Providers)
 }
 
-/// Everything that runs beside the server. All of it ends with the shutdown token.
+/// Everything that runs beside the server. All of it ends with the shutdown token, or once the last connection has.
 fn start_tasks(
     app: &Arc<App>,
     health: &Health,
@@ -148,6 +155,8 @@ fn start_tasks(
     let stop = app.shutdown.clone();
     tasks.spawn(async move { watched.run(stop).await });
     spawn(&mut tasks, app, |app| async move { abandon::run(&app, &app.shutdown).await });
+    spawn(&mut tasks, app, |app| async move { presence::run(&app).await });
+    spawn(&mut tasks, app, |app| async move { rejoin::breaks::run(&app).await });
     spawn(&mut tasks, app, |app| async move { report::run(&app, &app.shutdown).await });
     spawn(&mut tasks, app, |app| async move {
         app.disk.run(&app.metrics.queue.disk_free_bytes, &app.shutdown).await;

@@ -1,6 +1,6 @@
 //! Who waits for which job in this process. A synchronous job whose last client has been gone for a while is cancelled;
-//! a client that comes back in time (a retry with the same idempotency key) keeps it alive. Clients of other
-//! processes are not seen: a retry that lands elsewhere may find its job cancelled.
+//! a client that comes back in time (a retry) keeps it alive. Clients of other processes are asked for, and heard of,
+//! through `presence`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +9,8 @@ use std::time::Duration;
 use schemas::id::JobId;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::rejoin::breaks::Promise;
 
 /// Clients that wait, by job.
 #[derive(Debug, Default)]
@@ -32,6 +34,8 @@ pub(crate) struct Waiter {
     waiters: Arc<Waiters>,
     id: JobId,
     served: bool,
+    /// What its retry may join, if it leaves unanswered.
+    promise: Option<Promise>,
 }
 
 impl Waiters {
@@ -41,7 +45,7 @@ impl Waiters {
         let entry = jobs.entry(id).or_insert(Entry { clients: 0, synchronous: false, left_at: None });
         entry.clients += 1;
         entry.left_at = None;
-        Waiter { waiters: Arc::clone(self), id, served: false }
+        Waiter { waiters: Arc::clone(self), id, served: false, promise: None }
     }
 
     /// The next job whose clients have all been gone for `grace`. It is forgotten here.
@@ -61,6 +65,30 @@ impl Waiters {
                 },
                 None => changed.await,
             }
+        }
+    }
+
+    /// Whether a client waits here, or has just left.
+    pub(crate) fn knows(&self, id: JobId) -> bool {
+        self.lock().contains_key(&id)
+    }
+
+    /// Whether a client waits here. If so, the job is looked after here from now on, and no more where it was asked for.
+    pub(crate) fn adopt(&self, id: JobId) -> bool {
+        match self.lock().get_mut(&id) {
+            Some(entry) if entry.clients > 0 => {
+                entry.synchronous = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A client waits in another process: the job is looked after there.
+    pub(crate) fn came_back_elsewhere(&self, id: JobId) {
+        let mut jobs = self.lock();
+        if jobs.get(&id).is_some_and(|entry| entry.clients == 0) {
+            jobs.remove(&id);
         }
     }
 
@@ -107,9 +135,26 @@ impl Waiter {
         }
     }
 
+    /// The client is owed an answer: its retry may join the job if it leaves without one.
+    pub(crate) fn owe(&mut self, promise: Option<Promise>) {
+        self.promise = promise;
+    }
+
     /// The client has its answer, or will not be owed one: its leaving means nothing.
-    pub(crate) fn served(mut self) {
-        self.served = true;
+    pub(crate) fn served(self) {
+        self.told(true, false);
+    }
+
+    /// The client has been told something. Unless the job has `ended`, its leaving counts; and where it was not told how
+    /// its call ended, which is left `open`, its retry may join the job.
+    pub(crate) fn told(mut self, ended: bool, open: bool) {
+        if open {
+            return;
+        }
+        self.served = ended;
+        if let Some(promise) = self.promise.take() {
+            promise.kept();
+        }
     }
 }
 
@@ -173,6 +218,21 @@ mod tests {
         drop(waiters.join(id(2)));
         nobody_is_missed(&waiters).await;
         assert!(waiters.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_is_looked_after_where_its_last_client_is() {
+        let (here, there) = (Arc::new(Waiters::default()), Arc::new(Waiters::default()));
+        drop(owner(&here));
+        let guest = there.join(id(1));
+        here.came_back_elsewhere(id(1));
+        nobody_is_missed(&here).await;
+        assert!(there.adopt(id(1)) && !here.adopt(id(1)) && !here.knows(id(1)));
+        there.came_back_elsewhere(id(1));
+        assert!(there.knows(id(1)), "a client is here");
+        drop(guest);
+        assert!(there.knows(id(1)) && !there.adopt(id(1)), "it has left");
+        assert_eq!(there.next_abandoned(GRACE).await, id(1));
     }
 
     #[tokio::test(start_paused = true)]

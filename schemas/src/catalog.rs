@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::chat::Usage;
 use secrecy::SecretString;
 use serde::Deserialize;
 use strum::{Display, EnumString, IntoStaticStr};
@@ -192,7 +193,32 @@ impl Provider {
     }
 }
 
+/// What a model costs, in US dollars for a million tokens. That is also millionths of a dollar for one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prices {
+    /// Of a token read, cached or not.
+    pub input: f64,
+    /// Of a token written.
+    pub output: f64,
+}
+
+impl Prices {
+    /// What `usage` costs in millionths of a US dollar; `None` without prices.
+    #[must_use]
+    pub fn cost_micros(self, usage: &Usage) -> Option<u64> {
+        let cost = (usage.input_tokens as f64).mul_add(self.input, usage.output_tokens as f64 * self.output);
+        // Prices were checked to be finite and not negative; a conversion from float saturates.
+        (self.input > 0.0 || self.output > 0.0).then(|| cost.round() as u64)
+    }
+}
+
 impl Model {
+    /// Its prices.
+    #[must_use]
+    pub const fn prices(&self) -> Prices {
+        Prices { input: self.input_price, output: self.output_price }
+    }
+
     /// Whether clients reach this model by `name`.
     #[must_use]
     pub fn serves(&self, name: &str) -> bool {
@@ -256,6 +282,16 @@ mod tests {
         let catalog = catalog();
         let pinned = |name: &str, pin| catalog.candidates_of(name, pin).len();
         assert_eq!((pinned("gpt-4o", None), pinned("gpt-4o", Some("last")), pinned("gpt-5", Some("last"))), (3, 1, 0));
+    }
+
+    #[test]
+    fn prices_make_costs() {
+        let usage = Usage { input_tokens: 1_000, output_tokens: 501, cached_tokens: 900, ..Usage::default() };
+        assert_eq!(Prices { input: 0.15, output: 0.6 }.cost_micros(&usage), Some(451));
+        assert_eq!(Prices { input: 0.0, output: 0.0 }.cost_micros(&usage), None, "no price is not free");
+        assert_eq!(Prices { input: 0.0, output: 2.0 }.cost_micros(&Usage::default()), Some(0));
+        let nonsense = Usage { input_tokens: u64::MAX, ..Usage::default() };
+        assert_eq!(Prices { input: 9.0, output: 0.0 }.cost_micros(&nonsense), Some(u64::MAX));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod breaker;
+pub mod broken;
 pub mod catalog;
 pub mod catalog_file;
 pub mod chat;

@@ -124,6 +124,9 @@ pub struct Attempt {
     /// Tokens it cost, when known.
     #[serde(default)]
     pub usage: Option<Usage>,
+    /// What they cost in millionths of a US dollar, when the model has prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_micros: Option<u64>,
 }
 
 /// How many attempts before the last of `ledger` may have published deltas: those of which nobody knows how they ended.

@@ -15,6 +15,8 @@ pub const DELTAS: &str = "DELTAS";
 pub const DEAD: &str = "DEAD";
 /// Alert events.
 pub const ALERTS: &str = "ALERTS";
+/// Calls whose client lost its connection, for its retry to join; in memory.
+pub const RETRIES: &str = "RETRIES";
 /// Object store of bodies over the NATS limit.
 pub const BODIES: &str = "BODIES";
 /// Object store of such bodies of dead jobs, kept for as long as DEAD is.
@@ -134,6 +136,18 @@ pub fn cancel(id: JobId) -> String {
     format!("cancel.{id}")
 }
 
+/// In no stream: a request asks whether any client still waits for the job, a plain message says that one does.
+#[must_use]
+pub fn waiting(id: JobId) -> String {
+    format!("waiting.{id}")
+}
+
+/// The calls of one API key, route and body whose client lost its connection, by the digest of the three.
+#[must_use]
+pub fn retries(digest: &str) -> String {
+    format!("retries.{digest}")
+}
+
 /// Hint, in no stream: what one process has done, every few seconds.
 #[must_use]
 pub fn stats(role: &str, instance: &str) -> String {
@@ -158,7 +172,7 @@ pub fn token(name: &str) -> String {
 #[must_use]
 pub fn job_id(subject: &str) -> Option<JobId> {
     let position = match subject.split('.').next()? {
-        "state" | "deltas" | "done" | "cancel" => 1,
+        "state" | "deltas" | "done" | "cancel" | "waiting" => 1,
         "replays" => 2,
         "jobs" | "delayed" | "due" | "dead" => 3,
         _ => return None,

@@ -40,6 +40,8 @@ pub struct Proxy {
     address: SocketAddr,
     link: Arc<watch::Sender<Link>>,
     book: Book,
+    breaks: Arc<watch::Sender<()>>,
+    upstream: Arc<Mutex<String>>,
     _tasks: JoinSet<()>,
 }
 
@@ -60,16 +62,33 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let (link, book) = (Arc::new(watch::Sender::new(Link::Up)), Book::default());
-        let way = Way { upstream: upstream.to_owned(), link: Arc::clone(&link), book: book.clone(), tampering };
+        let (breaks, upstream) = (Arc::new(watch::Sender::new(())), Arc::new(Mutex::new(upstream.to_owned())));
+        let way = Way {
+            upstream: Arc::clone(&upstream),
+            link: Arc::clone(&link),
+            breaks: Arc::clone(&breaks),
+            book: book.clone(),
+            tampering,
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, way));
-        Self { address, link, book, _tasks: tasks }
+        Self { address, link, book, breaks, upstream, _tasks: tasks }
     }
 
     /// Where to connect instead of to the upstream.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Leads connections to come to another upstream.
+    pub fn lead_to(&self, upstream: &str) {
+        upstream.clone_into(&mut self.upstream.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Breaks every connection there is; those to come pass.
+    pub fn break_connections(&self) {
+        self.breaks.send_replace(());
     }
 
     /// Changes the link, for connections there are and to come.
@@ -123,8 +142,9 @@ impl Drop for Entry {
 /// Where connections go, and what may happen to them.
 #[derive(Clone)]
 struct Way {
-    upstream: String,
+    upstream: Arc<Mutex<String>>,
     link: Arc<watch::Sender<Link>>,
+    breaks: Arc<watch::Sender<()>>,
     book: Book,
     tampering: Option<Tampering>,
 }
@@ -143,11 +163,13 @@ async fn accept(listener: TcpListener, way: Way) {
 
 async fn connection(client: TcpStream, way: Way) {
     let mut link = way.link.subscribe();
+    let mut breaks = way.breaks.subscribe();
+    let upstream = way.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if *link.borrow() == Link::Cut {
         drop(way.book.open());
         return;
     }
-    let Ok(server) = TcpStream::connect(way.upstream).await else { return };
+    let Ok(server) = TcpStream::connect(upstream).await else { return };
     let _entry = way.book.open();
     // Small messages must not wait for the peer's acknowledgement.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
@@ -159,6 +181,7 @@ async fn connection(client: TcpStream, way: Way) {
         () = pass(from_client, to_server, link.clone(), there) => {}
         () = pass(from_server, to_client, link.clone(), back) => {}
         _ = link.wait_for(|state| *state == Link::Cut) => {}
+        _ = breaks.changed() => {}
     }
 }
 

@@ -10,6 +10,8 @@ use schemas::state::{Attempt, generation};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::flight::Flight;
+
 /// Whose deltas they are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
@@ -29,11 +31,13 @@ impl Origin {
     }
 }
 
-/// Publishes one attempt's deltas until their sender is dropped. Tells how they were cut.
+/// Publishes one attempt's deltas until their sender is dropped. Tells how they were cut, and
+/// `flight` what tokens they speak of.
 pub(crate) async fn emit(
     broker: &Broker,
     origin: Origin,
     coalesce: Duration,
+    flight: &Flight,
     mut deltas: mpsc::Receiver<Delta>,
 ) -> Trace {
     let mut emitter = Emitter { broker, origin, index: 0, trace: Trace::default() };
@@ -48,6 +52,9 @@ pub(crate) async fn emit(
             }
         };
         let Some(next) = next else { break };
+        if let Delta::Usage { usage } = &next {
+            flight.told(*usage);
+        }
         let first = emitter.index == 0;
         if gathered.is_none() {
             due = Instant::now() + coalesce;

@@ -7,6 +7,8 @@ use schemas::error::{Category, ErrorCode, Failure};
 use schemas::state::{ContextReport, JobResult, Outcome, Phase, Warning};
 use schemas::timestamp::Timestamp;
 
+use crate::flight::{Flight, Sent};
+
 /// What a worker does with a job it holds, once it is done with it for now.
 #[derive(Debug)]
 pub(crate) enum Ending {
@@ -45,13 +47,13 @@ pub(crate) struct Notes {
 }
 
 impl Ending {
-    /// A provider answered.
-    pub(crate) fn answered(provider: &str, response: ChatResponse, notes: Notes) -> Self {
+    /// A provider answered, at this cost.
+    pub(crate) fn answered(provider: &str, response: ChatResponse, cost_micros: Option<u64>, notes: Notes) -> Self {
         let phase = match response.finish {
             FinishReason::Stop | FinishReason::ToolCalls => Phase::Completed,
             FinishReason::Length | FinishReason::ContentFilter => Phase::Incomplete,
         };
-        let last = Resolution { outcome: Outcome::Ok, error: None, usage: response.usage };
+        let last = Resolution { outcome: Outcome::Ok, error: None, usage: response.usage, cost_micros };
         let result = JobResult {
             provider: Some(provider.to_owned()),
             model: Some(response.model),
@@ -82,17 +84,18 @@ impl Ending {
         Self::Finish { phase: Phase::Failed, result: Box::new(result), last }
     }
 
-    /// Its deadline passed while it ran; the call was dropped.
-    pub(crate) fn expired() -> Self {
+    /// Its deadline passed while it ran; the call was dropped if one was on its way.
+    pub(crate) fn expired(flight: &Flight) -> Self {
         let failure = Failure::new(ErrorCode::Expired, "the job's deadline passed before it could be completed");
-        let last = Resolution { outcome: Outcome::Cancelled, error: None, usage: None };
+        let dropped = flight.sent().map(|sent| sent.dropped(Outcome::Cancelled));
+        let last = dropped.or_else(|| flight.last()).unwrap_or(Resolution::bare(Outcome::Aborted));
         let result = JobResult { error: Some(failure), ..JobResult::default() };
         Self::Finish { phase: Phase::Expired, result: Box::new(result), last: Some(last) }
     }
 
     /// This worker stops while a call runs whose end it will not see.
-    pub(crate) fn interrupted(may_repeat: bool, now: Timestamp) -> Self {
-        let last = Some(Resolution { outcome: Outcome::Ambiguous, error: None, usage: None });
+    pub(crate) fn interrupted(sent: &Sent, may_repeat: bool, now: Timestamp) -> Self {
+        let last = Some(sent.dropped(Outcome::Ambiguous));
         if may_repeat {
             return Self::Park { until: now, reason: "worker_stopping", last };
         }

@@ -1,15 +1,18 @@
 //! Workers: consume, claim, prune, call, finish. The straight line is in `process`; what decides lies in `provider` and
 //! in the broker's protocol.
 
+mod account;
 mod alarm;
 mod emit;
 mod ending;
 mod fit;
+mod flight;
 mod metrics;
 mod process;
 pub mod provider;
 mod rounds;
 mod stats;
+mod waste;
 mod worker;
 
 use std::sync::Arc;

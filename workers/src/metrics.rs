@@ -3,6 +3,8 @@
 use prometheus::{Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use runtime::metrics::registered;
 
+use crate::waste::WasteMetrics;
+
 /// Series of the job's way through a worker.
 #[derive(Clone)]
 pub(crate) struct WorkerMetrics {
@@ -34,6 +36,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) discarded: IntCounter,
     /// `portbroker_dead_letters_total`
     pub(crate) dead: IntCounter,
+    /// `portbroker_wasted_*`
+    pub(crate) waste: WasteMetrics,
 }
 
 impl WorkerMetrics {
@@ -64,6 +68,7 @@ impl WorkerMetrics {
             count_cache: counters("portbroker_token_count_cache_total", "Token counts by cache outcome", &["outcome"])?,
             discarded: counter("portbroker_results_discarded_total", "Results that came after the job had ended")?,
             dead: counter("portbroker_dead_letters_total", "Jobs put into DEAD")?,
+            waste: WasteMetrics::register(registry)?,
         })
     }
 }

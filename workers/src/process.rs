@@ -1,9 +1,8 @@
 //! One job's way through a worker, in a straight line: route, claim, run, settle.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use broker::{Claimed, Delivery, Gone, Lease};
+use broker::{Claimed, Delivery, Gone, Lease, Plan};
 use schemas::chat::Usage;
 use schemas::error::{Category, ErrorCode};
 use schemas::job::OnAmbiguous;
@@ -12,9 +11,12 @@ use schemas::timestamp::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::account;
 use crate::ending::Ending;
+use crate::flight::Flight;
 use crate::provider::route::Route;
 use crate::rounds::{Rounds, first_plan};
+use crate::waste::Reason;
 use crate::worker::Worker;
 
 /// Runs a delivered job as far as it goes now. Every outcome is settled with the broker; nothing is returned.
@@ -36,8 +38,12 @@ async fn claim_and_run(worker: &Worker, delivery: Delivery) {
     let route = worker.providers.route(&head.model, head.provider.as_deref(), worker.broker.now());
     let plan = first_plan(&route);
     let repeated = worker.seen.seen(delivery.job.id).await == Some(true);
+    let began = worker.broker.now();
     match delivery.claim(plan.as_ref(), repeated).await {
-        Ok(Claimed::Won(lease)) => run(worker, *lease, route, started).await,
+        Ok(Claimed::Won(lease)) => {
+            account::taken_over(worker, &lease, began).await;
+            run(worker, *lease, route, started).await;
+        }
         Ok(Claimed::Settled(outcome)) => tracing::debug!(outcome, "delivery settled without a claim"),
         Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "job not claimed"),
     }
@@ -46,20 +52,24 @@ async fn claim_and_run(worker: &Worker, delivery: Delivery) {
 async fn run(worker: &Worker, lease: Lease, route: Route<'_>, started: Instant) {
     let _running = Running::enter(worker);
     observe_wait(worker, &lease);
-    let calling = AtomicBool::new(false);
+    let flight = Flight::default();
     let outcome = tokio::select! {
-        outcome = Rounds::run(worker, &lease, route, &calling) => outcome,
+        outcome = Rounds::run(worker, &lease, route, &flight) => outcome,
         gone = lease.keep() => Err(gone),
-        () = until(worker, lease.job.head.deadline) => Ok(Ending::expired()),
-        () = worker.give_up.cancelled() => match calling.load(Ordering::Relaxed) {
-            true => Ok(Ending::interrupted(lease.job.head.on_ambiguous == OnAmbiguous::Retry, worker.broker.now())),
-            false => return release(worker, lease).await,
+        () = until(worker, lease.job.head.deadline) => {
+            account::dropped(worker, &flight, Reason::Cancelled);
+            Ok(Ending::expired(&flight))
+        }
+        () = worker.give_up.cancelled() => match interrupted(worker, &lease, &flight) {
+            Some(ending) => Ok(ending),
+            None => return release(worker, lease).await,
         },
     };
     match outcome {
         Ok(ending) => settle(worker, lease, ending, started).await,
         Err(Gone::Finished) => {
             worker.metrics.interrupted.with_label_values(&["ended_elsewhere"]).inc();
+            account::ended_elsewhere(worker, lease.job.id, &lease.job.head.tenant, &flight);
             tracing::info!("job ended elsewhere: its call was dropped");
             lease.finished_elsewhere().await;
         }
@@ -81,19 +91,38 @@ async fn settle(worker: &Worker, lease: Lease, ending: Ending, started: Instant)
             }
         }
         Ending::Finish { phase, result, last } => {
-            let head = lease.job.head.clone();
-            let attempts = lease.ledger(last.as_ref()).await.len();
-            let summary = Summary::of(phase, &result, attempts, started.elapsed());
+            let (id, head) = (lease.job.id, lease.job.head.clone());
+            let ledger = lease.ledger(last.as_ref()).await;
+            let summary = Summary::of(phase, &result, ledger.len(), started.elapsed());
+            // Who answered; nobody did where the job ends otherwise.
+            let answered = result.provider.as_ref().and(ledger.last());
+            let answered =
+                answered.map(|attempt| Plan { provider: attempt.provider.clone(), model: attempt.model.clone() });
             let since = worker.broker.now().since(head.created_at);
             match lease.finish(phase, *result, last.as_ref()).await {
                 Ok(true) => summary.record(worker, &head, since),
-                Ok(false) => worker.metrics.discarded.inc(),
+                Ok(false) => {
+                    worker.metrics.discarded.inc();
+                    if let Some((plan, end)) = answered.zip(last) {
+                        account::lost_result(worker, id, &head.tenant, &plan, &end);
+                    }
+                }
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "result not stored: the job runs again");
                 }
             }
         }
     }
+}
+
+/// How a job is given back by a worker that stops. `None` when nothing has been sent of it yet.
+fn interrupted(worker: &Worker, lease: &Lease, flight: &Flight) -> Option<Ending> {
+    let now = worker.broker.now();
+    if let Some(sent) = flight.sent() {
+        account::dropped(worker, flight, Reason::Ambiguous);
+        return Some(Ending::interrupted(&sent, lease.job.head.on_ambiguous == OnAmbiguous::Retry, now));
+    }
+    flight.last().map(|last| Ending::Park { until: now, reason: "worker_stopping", last: Some(last) })
 }
 
 async fn release(worker: &Worker, lease: Lease) {

@@ -1,12 +1,11 @@
 //! Asking providers: candidate after candidate, round after round, each request in the ledger before it is sent.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use broker::{Gone, Lease, Plan, Resolution};
-use schemas::catalog::Candidate;
-use schemas::chat::ChatRequest;
+use schemas::catalog::{Candidate, Prices};
+use schemas::chat::{ChatRequest, Usage};
 use schemas::dialect::classify::Class;
 use schemas::error::{ErrorCode, Failure};
 use schemas::state::{Attempt, Outcome};
@@ -15,10 +14,12 @@ use tokio::sync::mpsc;
 use crate::emit;
 use crate::ending::{Ending, Notes};
 use crate::fit::{self, Fitted};
+use crate::flight::Flight;
 use crate::provider::Admitted;
 use crate::provider::call::{Answer, Call, CallError, idempotency_key};
 use crate::provider::retry::{Next, Round};
 use crate::provider::route::Route;
+use crate::waste::Reason;
 use crate::worker::Worker;
 
 /// Deltas between the provider's stream and the publisher of frames.
@@ -40,13 +41,11 @@ fn plan(candidate: &Candidate<'_>) -> Plan {
 pub(crate) struct Rounds<'a> {
     worker: &'a Worker,
     lease: &'a Lease,
-    /// A request is on its way: what became of it is unknown if we stop now.
-    calling: &'a AtomicBool,
+    /// The request on its way, and how the one before went where the ledger does not have that yet.
+    flight: &'a Flight,
     request: Arc<ChatRequest>,
     /// The attempt that stands open in the ledger, not yet sent.
     open: Option<Plan>,
-    /// How the attempt before went, not yet in the ledger.
-    last: Option<Resolution>,
     notes: Notes,
 }
 
@@ -65,13 +64,16 @@ impl<'a> Rounds<'a> {
         worker: &'a Worker,
         lease: &'a Lease,
         route: Route<'a>,
-        calling: &'a AtomicBool,
+        flight: &'a Flight,
     ) -> Result<Ending, Gone> {
         let open = first_plan(&route);
-        let (last, notes) = (None, Notes { warnings: lease.job.warnings.clone(), ..Notes::default() });
+        let notes = Notes { warnings: lease.job.warnings.clone(), ..Notes::default() };
         match fit::load(worker, &lease.job).await {
-            Ok(request) => Self { worker, lease, calling, request, open, last, notes }.ask_all(route).await,
-            Err(failure) => Ok(Ending::failed(failure, open.map(|_| aborted()), notes)),
+            Ok(request) => Self { worker, lease, flight, request, open, notes }.ask_all(route).await,
+            Err(failure) => {
+                let last = open.map(|_| Resolution::bare(Outcome::Aborted));
+                Ok(Ending::failed(failure, last, notes))
+            }
         }
     }
 
@@ -89,8 +91,7 @@ impl<'a> Rounds<'a> {
             match next {
                 Next::Fail(failure) => return Ok(self.fail(failure)),
                 Next::Park { until, reason } => {
-                    let last = self.take_last();
-                    return Ok(Ending::Park { until, reason: reason.into(), last });
+                    return Ok(Ending::Park { until, reason: reason.into(), last: self.last() });
                 }
                 Next::Again { after } => self.pause(after).await?,
                 Next::NextCandidate => {}
@@ -102,9 +103,10 @@ impl<'a> Rounds<'a> {
     /// Waits in the slot, what is known of the last attempt safely in the ledger.
     async fn pause(&mut self, after: Duration) -> Result<(), Gone> {
         if self.open.is_none()
-            && let Some(last) = self.last.take()
+            && let Some(last) = self.flight.last()
         {
             self.lease.resolve(&last).await?;
+            self.flight.take_last();
         }
         tokio::time::sleep(after).await;
         Ok(())
@@ -151,22 +153,29 @@ impl<'a> Rounds<'a> {
             Err(held) => return Ok(Asked::Held(held)),
         };
         self.record(&plan).await?;
-        let outcome = self.send(admitted, &request).await?;
+        let prices = admitted.candidate.model.prices();
+        let outcome = self.send(&plan, admitted, &request).await?;
         self.open = None;
-        Ok(self.note(&plan, outcome))
+        Ok(self.note(&plan, prices, outcome))
     }
 
     /// Makes sure that this very request is the open attempt of the stored ledger.
     async fn record(&mut self, plan: &Plan) -> Result<(), Gone> {
         if self.open.as_ref() != Some(plan) {
-            let last = self.take_last();
+            let last = self.last();
             self.lease.attempt(plan, last.as_ref()).await?;
+            self.flight.take_last();
             self.open = Some(plan.clone());
         }
         Ok(())
     }
 
-    async fn send(&mut self, admitted: Admitted<'_>, request: &ChatRequest) -> Result<Result<Answer, CallError>, Gone> {
+    async fn send(
+        &mut self,
+        plan: &Plan,
+        admitted: Admitted<'_>,
+        request: &ChatRequest,
+    ) -> Result<Result<Answer, CallError>, Gone> {
         let (worker, id) = (self.worker, self.lease.job.id);
         let ledger = self.lease.ledger(None).await;
         let origin = emit::Origin::of(id, &ledger);
@@ -179,11 +188,11 @@ impl<'a> Rounds<'a> {
             idempotency_key: idempotency_key(id, &admitted.candidate.provider.name, &ledger),
         };
         self.lease.before_call().await?;
-        self.calling.store(true, Ordering::Relaxed);
+        self.flight.send(plan.clone(), admitted.candidate.model.prices());
         let now = || worker.broker.now();
         let outcome = if request.stream {
             let (sink, deltas) = mpsc::channel(DELTAS);
-            let frames = emit::emit(&worker.broker, origin, worker.config.worker.coalesce, deltas);
+            let frames = emit::emit(&worker.broker, origin, worker.config.worker.coalesce, self.flight, deltas);
             let answer = async {
                 let sink = sink;
                 worker.providers.call(admitted, &call, Some(&sink), now).await
@@ -194,17 +203,19 @@ impl<'a> Rounds<'a> {
         } else {
             worker.providers.call(admitted, &call, None, now).await
         };
-        self.calling.store(false, Ordering::Relaxed);
+        self.flight.land();
         Ok(outcome)
     }
 
     /// Notes how a request went, for the ledger and for whoever has to act.
-    fn note(&mut self, plan: &Plan, outcome: Result<Answer, CallError>) -> Asked {
+    fn note(&mut self, plan: &Plan, prices: Prices, outcome: Result<Answer, CallError>) -> Asked {
+        let cost = |usage: Option<Usage>| usage.and_then(|usage| prices.cost_micros(&usage));
         match outcome {
             Ok(answer) => {
                 self.notes.warnings.extend(answer.warnings);
                 let notes = std::mem::take(&mut self.notes);
-                Asked::Answered(Ending::answered(&plan.provider, answer.response, notes))
+                let cost_micros = cost(answer.response.usage);
+                Asked::Answered(Ending::answered(&plan.provider, answer.response, cost_micros, notes))
             }
             Err(error) => {
                 tracing::warn!(
@@ -217,7 +228,12 @@ impl<'a> Rounds<'a> {
                     self.worker.alarm.provider_auth(&plan.provider);
                 }
                 let failure = Some(error.failure.clone());
-                self.last = Some(Resolution { outcome: Outcome::Failed, error: failure, usage: error.usage });
+                let (usage, cost_micros) = (error.usage, cost(error.usage));
+                let end = Resolution { outcome: Outcome::Failed, error: failure, usage, cost_micros };
+                if usage.is_some() || error.emitted {
+                    self.worker.wasted(Reason::Failed, plan, &end);
+                }
+                self.flight.ended(end);
                 Asked::Failed(error)
             }
         }
@@ -229,23 +245,18 @@ impl<'a> Rounds<'a> {
     }
 
     fn fail(&mut self, failure: Failure) -> Ending {
-        let last = self.take_last();
-        Ending::failed(failure, last, std::mem::take(&mut self.notes))
+        Ending::failed(failure, self.last(), std::mem::take(&mut self.notes))
     }
 
     /// How the last attempt went: one that stands open was never sent.
-    fn take_last(&mut self) -> Option<Resolution> {
-        self.open.take().map(|_| aborted()).or_else(|| self.last.take())
+    fn last(&self) -> Option<Resolution> {
+        self.open.as_ref().map(|_| Resolution::bare(Outcome::Aborted)).or_else(|| self.flight.last())
     }
 
     /// The ledger, the last attempt's end included.
     async fn ledger(&self) -> Vec<Attempt> {
-        self.lease.ledger(self.last.as_ref().filter(|_| self.open.is_none())).await
+        self.lease.ledger(self.flight.last().as_ref().filter(|_| self.open.is_none())).await
     }
-}
-
-const fn aborted() -> Resolution {
-    Resolution { outcome: Outcome::Aborted, error: None, usage: None }
 }
 
 fn unknown_model(model: &str, pin: Option<&str>) -> Failure {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use broker::Broker;
+use broker::{Broker, Plan, Resolution};
 use context::{Counter, Encoding};
 use runtime::config::Config;
 use runtime::metrics::{ChatMetrics, Metrics};
@@ -26,6 +26,7 @@ use crate::provider::retry::Retries;
 use crate::provider::seen::Seen;
 use crate::provider::transition::Transition;
 use crate::stats::Totals;
+use crate::waste::{Reason, Waste};
 
 /// Messages whose token counts are kept.
 const COUNTS_KEPT: usize = 65_536;
@@ -49,6 +50,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// Counts a call that gave its job no answer.
+    pub(crate) fn wasted(&self, reason: Reason, plan: &Plan, end: &Resolution) {
+        let model = self.known_model(Some(&plan.provider), &plan.model);
+        self.metrics.waste.count(&Waste::of(reason, &plan.provider, model, end));
+    }
+
     /// `model` if a provider is configured for it, else `other`: a label must never be what a client wrote.
     pub(crate) fn known_model<'a>(&self, provider: Option<&str>, model: &'a str) -> &'a str {
         let catalog = self.providers.registry().catalog();

@@ -52,6 +52,7 @@ mod tests {
         metrics.http.refused_bodies.with_label_values(&["413"]).inc();
         metrics.submit.submits.with_label_values(&["normal", "accepted"]).inc();
         metrics.clients.waiting.with_label_values(&["wait"]).inc();
+        metrics.clients.broken.with_label_values(&["noted"]).inc();
         metrics.clients.streams.with_label_values(&["whole"]).inc();
         for gauge in metrics.queue.per_lane() {
             gauge.with_label_values(&["high"]).set(1);

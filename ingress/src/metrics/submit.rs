@@ -38,6 +38,9 @@ pub(crate) struct ClientMetrics {
     pub(crate) waiting: IntGaugeVec,
     /// Synchronous jobs cancelled because their clients left.
     pub(crate) abandoned: IntCounter,
+    /// Synchronous calls whose client lost its connection, by `outcome`: noted (a retry may join), joined (one did), lost
+    /// (not noted in time).
+    pub(crate) broken: IntCounterVec,
     /// Streams of chat answers that ended, by `outcome`: whole, failed (before its first piece), broken (behind it).
     pub(crate) streams: IntCounterVec,
     /// Pieces of answers sent on while they were made.
@@ -50,6 +53,10 @@ impl ClientMetrics {
     pub(super) fn register(registry: &Registry) -> Result<Self, Error> {
         let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help)?);
         let waiting = Opts::new("portbroker_clients_waiting", "Clients that wait for a job, by kind");
+        let broken = Opts::new(
+            "portbroker_broken_calls_total",
+            "Synchronous calls whose client lost its connection: noted for a retry to join, joined by one, or lost",
+        );
         let streams = Opts::new("portbroker_streams_total", "Streams of chat answers that ended, by outcome");
         Ok(Self {
             waiting: registered(registry, IntGaugeVec::new(waiting, &["kind"])?)?,
@@ -57,6 +64,7 @@ impl ClientMetrics {
                 "portbroker_jobs_abandoned_total",
                 "Synchronous jobs cancelled because their clients left",
             )?,
+            broken: registered(registry, IntCounterVec::new(broken, &["outcome"])?)?,
             streams: registered(registry, IntCounterVec::new(streams, &["outcome"])?)?,
             frames: counter("portbroker_stream_frames_total", "Pieces of answers sent on while they were made")?,
             made_up: counter(

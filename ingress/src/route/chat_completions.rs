@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use broker::{Repeat, Watch};
+use broker::Watch;
 use futures::stream::{self, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use runtime::clock;
@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::body::{JsonBody, offload};
 use crate::error::ApiError;
+use crate::rejoin::{self, Again, Entry};
 use crate::request_id::RequestId;
 use crate::stream::chat::{ChatStream, Input};
 use crate::stream::{inputs, sse};
@@ -42,6 +43,7 @@ struct Call {
     replayed: bool,
     watch: Watch,
     waiter: Waiter,
+    again: Again,
     deadline: Instant,
 }
 
@@ -55,13 +57,11 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let identity = Identity::of(&caller.tenant, &headers, clock::now(), clock::random_bits())?;
     let lane = lane(&headers)?;
-    let call = Box::pin(submitted(app, &caller, &request_id, identity, lane, body)).await?;
-    let streams = call.head.stream;
+    let call = Box::pin(submitted(app, &caller, &request_id, &headers, identity, lane, body)).await?;
+    let (id, again, streams) = (call.identity.id, call.again, call.head.stream);
     let answer = if streams { streamed(call).await } else { whole(call).await };
-    // One key, one job: the same request would only be told again how that job failed.
-    let answer = answer.map_err(|error| if identity.repeat == Repeat::Keyed { error.settled() } else { error });
-    let mut response = about(identity.id, answer);
-    if let Ok(id) = HeaderValue::from_str(&identity.id.job()) {
+    let mut response = about(id, answer.map_err(|error| again.unanswered(error)));
+    if let Ok(id) = HeaderValue::from_str(&id.job()) {
         response.headers_mut().insert(JOB_ID, id);
     }
     Ok(response)
@@ -71,6 +71,7 @@ async fn submitted(
     app: Arc<App>,
     caller: &Caller,
     request_id: &RequestId,
+    headers: &HeaderMap,
     identity: Identity,
     lane: Lane,
     body: JsonBody,
@@ -82,14 +83,17 @@ async fn submitted(
     let (submission, options) = decoded?;
     let submission = Submission { lane, ..submission };
     let deadline = Instant::now() + app.config.ingress.synchronous_timeout;
-    let watch = app.broker.watch(identity.id);
-    let waiter = app.waiters.join(identity.id);
-    let origin = Origin { caller, request_id, identity, body_hash, body_bytes };
-    // Should this fail and the job exist after all, nobody waits for it, and its deadline ends it.
-    let Submitted { job, replayed } = submit::submit(&app, origin, submission).await?;
+    let entry = rejoin::enter(&app, caller, headers, identity, &body_hash).await?;
+    let watch = app.broker.watch(entry.identity.id);
+    let origin = Origin { caller, request_id, identity: entry.identity, body_hash, body_bytes };
+    let Submitted { job, replayed } = match submit::submit(&app, origin, submission).await {
+        Ok(submitted) => submitted,
+        Err(error) => return Err(entry.refused(error)),
+    };
     drop(hold);
+    let Entry { identity, waiter, again, .. } = entry;
     waiter.synchronous();
-    Ok(Call { app, identity, options, head: job.head, replayed, watch, waiter, deadline })
+    Ok(Call { app, identity, options, head: job.head, replayed, watch, waiter, again, deadline })
 }
 
 fn decode(object: Map<String, Value>) -> Result<(Submission, ClientOptions), Failure> {
@@ -103,16 +107,21 @@ async fn whole(call: Call) -> Result<Response, ApiError> {
     let app = Arc::clone(&call.app);
     let _counted = Counted::new(app.metrics.clients.waiting.with_label_values(&["chat"]));
     let reply = call.reply();
-    let record = inputs::end(&app, call.watch, call.deadline, call.replayed).await?;
-    call.waiter.served();
-    let response = answer::of_record(&app, &record).await?;
-    Ok(Json(openai_chat::encode_response(&response, &reply)).into_response())
+    let Call { watch, waiter, deadline, replayed, .. } = call;
+    let record = inputs::end(&app, watch, deadline, replayed).await;
+    let ended = record.is_ok();
+    let response = match record {
+        Ok(record) => answer::of_record(&app, &record).await,
+        Err(error) => Err(error),
+    };
+    waiter.told(ended, response.as_ref().is_err_and(ApiError::is_open));
+    Ok(Json(openai_chat::encode_response(&response?, &reply)).into_response())
 }
 
 async fn streamed(call: Call) -> Result<Response, ApiError> {
     let app = Arc::clone(&call.app);
     let counted = Counted::new(app.metrics.clients.waiting.with_label_values(&["chat_stream"]));
-    let mut frames = app.broker.frames(call.identity.id).await?;
+    let mut frames = app.broker.frames(call.identity.id).await.map_err(|error| ApiError::from(error).open())?;
     frames.catch_up().await;
     let encoder = StreamEncoder::new(call.reply());
     let Call { watch, waiter, deadline, replayed, .. } = call;

@@ -65,7 +65,7 @@ pub(crate) async fn replay(
     let (bytes, object, _hold) = body.map_or_else(nothing, |body| (body.bytes, body.object, body.hold));
     let changes = replaying::decode(&object)?;
     let parent = dead::find(&app, &caller, id).await?.job.job;
-    let owner = Caller { tenant: parent.head.tenant.as_str().into(), admin: false };
+    let owner = Caller { tenant: parent.head.tenant.as_str().into(), admin: false, ..caller.clone() };
     let identity = Identity::of(&owner.tenant, &headers, clock::now(), clock::random_bits())?;
     let body_hash = identity::body_hash(&format!("/v1/dead/{id}/replay"), &bytes);
     let gone = || ApiError::new(ErrorCode::Gone, "the job's request is past its retention: it cannot be replayed");

@@ -66,7 +66,7 @@ impl ChatStream {
         match running.step().await {
             Step::Failed(error) => {
                 running.count("failed");
-                running.leave();
+                running.leave(error.is_open());
                 Err(error)
             }
             step => {
@@ -93,13 +93,13 @@ impl Running {
                 self.chat.app.metrics.clients.made_up.inc_by(contents(&deltas));
                 let bytes = [self.encode(&deltas), self.chat.encoder.end()].concat();
                 self.count("whole");
-                self.leave();
+                self.leave(false);
                 Some((bytes.into(), None))
             }
             Step::Failed(error) => {
                 self.count("broken");
                 let bytes = self.chat.encoder.error(error.failure());
-                self.leave();
+                self.leave(error.is_open());
                 Some((bytes, None))
             }
         }
@@ -141,11 +141,9 @@ impl Running {
         bytes.freeze()
     }
 
-    /// A job that goes on has lost this client.
-    fn leave(self) {
-        if self.ended {
-            self.chat.waiter.served();
-        }
+    /// A job that goes on has lost this client. An answer that was left `open` is one that its retry may join.
+    fn leave(self, open: bool) {
+        self.chat.waiter.told(self.ended, open);
     }
 
     fn count(&self, outcome: &str) {

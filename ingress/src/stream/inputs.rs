@@ -117,15 +117,15 @@ pub(crate) fn replay(state: &JobState, whole: &ChatResponse) -> Replay {
 /// The end of a synchronous job. `read_first` when it may have ended already.
 ///
 /// # Errors
-/// When it has not ended by `deadline`, and when the service stops first.
+/// When it has not ended by `deadline`: there is no use in trying again. When the service stops first: there is.
 pub(crate) async fn end(app: &App, mut watch: Watch, deadline: Instant, read_first: bool) -> Result<Record, ApiError> {
     tokio::select! {
-        ended = watch.ended(deadline, read_first) => ended?.ok_or_else(|| {
-            ApiError::new(ErrorCode::ProviderTimeout, "the job did not end within ingress.synchronous_timeout")
+        ended = watch.ended(deadline, read_first) => ended.map_err(|error| ApiError::from(error).open())?.ok_or_else(|| {
+            ApiError::new(ErrorCode::ProviderTimeout, "the job did not end within ingress.synchronous_timeout").settled()
         }),
         () = closing(app) => Err(ApiError::unavailable(
             "the service is being restarted; the same request with its Idempotency-Key finds the job again",
-        )),
+        ).open()),
     }
 }
 

@@ -194,7 +194,7 @@ impl Lease {
     /// # Errors
     /// As [`Lease::park`].
     pub async fn release(self) -> Result<(), BrokerError> {
-        let aborted = Resolution { outcome: Outcome::Aborted, error: None, usage: None };
+        let aborted = Resolution::bare(Outcome::Aborted);
         let now = self.broker.now();
         self.park(now, "worker_stopping", Some(&aborted)).await
     }

@@ -22,6 +22,9 @@ pub(crate) async fn set_up(js: &Context, config: &Config) -> Result<(), BrokerEr
     for stream in [state(limits), delayed(limits), deltas(limits), dead(limits), alerts(limits)] {
         ensure(js, stream).await?;
     }
+    if !config.ingress.retry_join.is_zero() {
+        ensure(js, retries(config)).await?;
+    }
     for bucket in [subject::BREAKERS, subject::INCIDENTS] {
         ensure_bucket(js, bucket, limits).await?;
     }
@@ -79,6 +82,18 @@ fn deltas(limits: &StreamsConfig) -> Stream {
         max_age: limits.deltas_max_age,
         max_bytes: limits.deltas_max_bytes,
         ..file(subject::DELTAS, limits)
+    }
+}
+
+/// In memory: a client that retries does so within seconds, and its ingress notes again what a restarted server forgot
+/// before it was written.
+fn retries(config: &Config) -> Stream {
+    Stream {
+        subjects: vec!["retries.*".to_owned()],
+        storage: StorageType::Memory,
+        max_messages_per_subject: 1,
+        max_age: config.ingress.retry_join,
+        ..file(subject::RETRIES, &config.streams)
     }
 }
 

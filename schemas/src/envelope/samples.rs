@@ -156,6 +156,7 @@ pub(crate) fn state() -> JobState {
         outcome: Some(outcome),
         error: Some(Failure { param: Some("n".to_owned()), ..Failure::new(ErrorCode::InvalidRequest, "why") }),
         usage: Some(usage),
+        cost_micros: None,
     };
     let result = JobResult {
         provider: Some("p".to_owned()),

@@ -39,6 +39,7 @@ fn attempt(number: u32, nonce: u128, (from, to): (i64, i64), outcome: Outcome) -
         outcome: Some(outcome),
         error: None,
         usage: None,
+        cost_micros: None,
     }
 }
 

@@ -151,6 +151,7 @@ mod tests {
             outcome,
             error: None,
             usage: None,
+            cost_micros: None,
         };
         let first = idempotency_key(job, "a", &[]);
         let unknown = [attempt("a", Some(Outcome::Ambiguous)), attempt("b", Some(Outcome::Failed)), attempt("a", None)];

@@ -214,6 +214,7 @@ mod tests {
             outcome: Some(Outcome::Failed),
             error: Some(Failure::new(code, "x")),
             usage: None,
+            cost_micros: None,
         }
     }
 

@@ -23,6 +23,16 @@ pub struct Resolution {
     pub error: Option<Failure>,
     /// Tokens it cost.
     pub usage: Option<Usage>,
+    /// What they cost, in millionths of a US dollar.
+    pub cost_micros: Option<u64>,
+}
+
+impl Resolution {
+    /// An end of which nothing more is known.
+    #[must_use]
+    pub const fn bare(outcome: Outcome) -> Self {
+        Self { outcome, error: None, usage: None, cost_micros: None }
+    }
 }
 
 /// Whether nobody knows what became of this attempt.
@@ -47,6 +57,7 @@ pub fn resolved(attempts: &[Attempt], nonce: &Nonce, last: Option<&Resolution>, 
         attempt.ended_at = Some(now);
         attempt.error.clone_from(&resolution.error);
         attempt.usage = resolution.usage;
+        attempt.cost_micros = resolution.cost_micros;
     }
     attempts
 }
@@ -75,6 +86,7 @@ pub fn opened(mut attempts: Vec<Attempt>, nonce: &Nonce, plan: &Plan, now: Times
         outcome: None,
         error: None,
         usage: None,
+        cost_micros: None,
     });
     attempts
 }

@@ -41,6 +41,9 @@ pub struct IngressConfig {
     /// A synchronous job is cancelled when its last client has been gone for this long.
     #[serde(with = "humantime_serde")]
     pub leave_grace: Duration,
+    /// How long after a client lost its connection its retry joins the job of the broken call; 0 never joins.
+    #[serde(with = "humantime_serde")]
+    pub retry_join: Duration,
     /// How often a comment keeps an idle event stream open.
     #[serde(with = "humantime_serde")]
     pub keepalive: Duration,

@@ -138,14 +138,14 @@ impl World {
         if let Some(call) = self.job(job).calls.iter_mut().rfind(|call| call.nonce == nonce) {
             call.truth = truth;
         }
-        let last = Resolution { outcome, error: None, usage: None };
+        let last = Resolution::bare(outcome);
         self.go_on(s, w, then, &last);
     }
 
     pub(super) fn release(&mut self, s: &Scenario, w: usize) {
         let Stage::Holding(held, _) = self.workers[w].stage.clone() else { return };
         self.short_parks -= 1;
-        let last = Resolution { outcome: Ending::Aborted, error: None, usage: None };
+        let last = Resolution::bare(Ending::Aborted);
         self.park(s, w, &held, 0, &last);
     }
 

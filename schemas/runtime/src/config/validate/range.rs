@@ -18,10 +18,11 @@ const MAY_BE_ZERO: [&str; 5] = [
 ];
 
 /// Durations where zero means something: at once, or not at all.
-const MAY_BE_NONE: [&str; 9] = [
+const MAY_BE_NONE: [&str; 10] = [
     "alerts.hold",
     "ingress.leave_grace",
     "ingress.max_wait",
+    "ingress.retry_join",
     "retry.inline_max",
     "shutdown.grace",
     "telegram.cooldown",
