@@ -135,6 +135,21 @@ impl Process {
         self.child.ended().is_none() && self.asked().await.is_ok()
     }
 
+    /// Waits until one of its series, with its labels as they are written, has this value; 0 while it is not there.
+    ///
+    /// # Panics
+    /// When it has not in time.
+    pub async fn counts(&self, series: &str, value: u64) {
+        let url = format!("{}/metrics", self.base);
+        wait::until(&format!("{series} of {value}"), READY_LIMIT, async || {
+            let answer = reqwest::get(&url).await.map_err(|error| error.to_string())?;
+            let text = answer.text().await.map_err(|error| error.to_string())?;
+            let found = text.lines().find_map(|line| line.strip_prefix(series)).map_or("0", str::trim);
+            wait::check(found == value.to_string(), found)
+        })
+        .await;
+    }
+
     async fn ready(&self) -> Result<(), String> {
         if let Some(status) = self.child.ended() {
             let lines = self.child.lines();

@@ -26,3 +26,4 @@ mod roles;
 mod secrets;
 mod shutdown;
 mod single_process;
+mod waste;

@@ -44,16 +44,6 @@ async fn proxy(ingress: &Process) -> Proxy {
     Proxy::start(address(ingress)).await
 }
 
-/// Waits until a counter of `process` has this value.
-async fn counted(process: &Process, series: &str, value: u64) {
-    until(&format!("{series} of {value}"), LIMIT, async || {
-        let text = reqwest::get(format!("{}/metrics", process.base())).await.unwrap().text().await.unwrap();
-        let found = text.lines().find_map(|line| line.strip_prefix(series)).map_or("0", str::trim).to_owned();
-        check(found == value.to_string(), found)
-    })
-    .await;
-}
-
 /// The official package, calling through `proxy`.
 fn sdk(proxy: &Proxy, text: &str, stream: bool) -> Child {
     let mut command = Command::new(paths::python());
@@ -123,7 +113,7 @@ async fn an_sdks_retry_joins_its_broken_call_at_another_ingress() {
     provider.open(1).await;
     proxy.lead_to(address(&other));
     proxy.break_connections();
-    counted(&other, JOINED, 1).await;
+    other.counts(JOINED, 1).await;
 
     // A call that nobody comes back to, broken later than ours: once it is dropped, our grace is over too.
     broken(&cluster.api(), &provider, "nobody waits for me", 2).await;
@@ -145,7 +135,7 @@ async fn a_streamed_retry_has_the_answer_from_its_first_piece() {
     let script = sdk(&proxy, "one two three four", true);
     provider.open(1).await;
     proxy.break_connections();
-    counted(&cluster.ingress, JOINED, 1).await;
+    cluster.ingress.counts(JOINED, 1).await;
     provider.release();
     assert_eq!(answer_of(&script).await["text"], "fake: one two three four");
     one_call(&provider, "one two three four");
@@ -157,7 +147,7 @@ async fn a_break_is_joined_once_and_by_nothing_but_its_retry() {
     let (api, text) = (cluster.api(), "the same words");
     let mut staying = Staying::default();
     broken(&api, &provider, text, 1).await;
-    counted(&cluster.ingress, NOTED, 1).await;
+    cluster.ingress.counts(NOTED, 1).await;
 
     staying.call(&api, text, 0);
     provider.open(2).await;
@@ -165,10 +155,10 @@ async fn a_break_is_joined_once_and_by_nothing_but_its_retry() {
     provider.open(3).await;
     staying.call(&api, "other words", 1);
     provider.open(4).await;
-    counted(&cluster.ingress, JOINED, 0).await;
+    cluster.ingress.counts(JOINED, 0).await;
 
     staying.call(&api, text, 1);
-    counted(&cluster.ingress, JOINED, 1).await;
+    cluster.ingress.counts(JOINED, 1).await;
     staying.call(&api, text, 1);
     provider.open(5).await;
 
@@ -189,13 +179,13 @@ async fn two_equal_calls_that_broke_are_two_jobs_for_two_retries() {
     let text = "equal but not the same";
     broken(&api, &provider, text, 1).await;
     broken(&there, &provider, text, 2).await;
-    counted(&cluster.ingress, NOTED, 1).await;
-    counted(&other, NOTED, 1).await;
+    cluster.ingress.counts(NOTED, 1).await;
+    other.counts(NOTED, 1).await;
     let mut staying = Staying::default();
     for _ in 0..2 {
         staying.call(&api, text, 1);
     }
-    counted(&cluster.ingress, JOINED, 2).await;
+    cluster.ingress.counts(JOINED, 2).await;
     provider.release();
     let ids = staying.answered().await;
     assert_ne!(ids[0], ids[1]);
@@ -228,7 +218,7 @@ async fn clients_of_a_stopped_ingress_go_on_at_another() {
     provider.open(1).await;
     proxy.lead_to(address(&other));
     cluster.ingress.stop(LIMIT).await;
-    counted(&other, JOINED, 1).await;
+    other.counts(JOINED, 1).await;
     provider.release();
     assert_eq!(answer_of(&script).await["text"], "fake: do not lose me");
     one_call(&provider, "do not lose me");
@@ -247,7 +237,7 @@ async fn a_job_lives_while_any_ingress_has_a_client_for_it() {
             provider.open(1).await;
             let (api, request) = (there.clone(), keyed(&there));
             staying.spawn(async move { api.send(request).await });
-            counted(&other, r#"portbroker_clients_waiting{kind="chat"}"#, 1).await;
+            other.counts(r#"portbroker_clients_waiting{kind="chat"}"#, 1).await;
         } => {}
     }
     broken(&here, &provider, "nobody waits for me", 2).await;
@@ -272,7 +262,7 @@ async fn a_submit_that_nobody_confirmed_is_one_job() {
     provider.open(1).await;
     let mut staying = Staying::default();
     staying.call(&api, text, 1);
-    counted(&cluster.ingress, JOINED, 1).await;
+    cluster.ingress.counts(JOINED, 1).await;
     provider.release();
     staying.answered().await;
     one_call(&provider, text);

@@ -138,6 +138,8 @@ credential = "{credential}"
 quirks = {{ idempotency_key = true }}
 [[provider.model]]
 name = "{name}"
+input_price = 2.0
+output_price = 8.0
 [[provider.model]]
 name = "{name}-*"
 "#
