@@ -49,7 +49,7 @@ pub enum Delta {
         /// One entry a token.
         tokens: Vec<Value>,
     },
-    /// Something about the text block that runs (a citation) that only `dialect` knows.
+    /// Something about the last text block so far (a citation) that only `dialect` knows.
     Annotation {
         /// The dialect it came from.
         dialect: String,
@@ -76,6 +76,9 @@ pub enum Delta {
         id: String,
         /// The tool.
         name: String,
+        /// Fields outside the neutral form, as [`ToolCall::extra`] has them.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        extra: Extra,
     },
     /// More argument text of call `index`.
     ToolCallArguments {
@@ -139,11 +142,11 @@ impl Assembly {
                 self.content.push(Block::Opaque { dialect: dialect.clone(), value: value.clone() });
             }
             Delta::Refusal { text } => self.push_refusal(text),
-            Delta::ToolCallStart { id, name, .. } => self.content.push(Block::ToolCall(ToolCall {
+            Delta::ToolCallStart { id, name, extra, .. } => self.content.push(Block::ToolCall(ToolCall {
                 id: id.clone(),
                 name: name.clone(),
                 arguments: String::new(),
-                extra: Extra::new(),
+                extra: extra.clone(),
             })),
             Delta::ToolCallArguments { index, text } => self.push_arguments(*index, text),
             Delta::Finish { reason, extra } => (self.finish, self.extra) = (Some(*reason), extra.clone()),
@@ -187,7 +190,8 @@ impl Assembly {
     }
 
     fn annotate(&mut self, dialect: &str, value: &Value) {
-        let Some(Block::Text { extra, .. }) = self.content.last_mut() else { return };
+        let last = self.content.iter_mut().rev().find(|block| matches!(block, Block::Text { .. }));
+        let Some(Block::Text { extra, .. }) = last else { return };
         let own = extra.entry(dialect).or_insert_with(|| Value::Object(Map::new()));
         let Some(own) = own.as_object_mut() else { return };
         if let Value::Array(list) = own.entry(ANNOTATIONS).or_insert_with(|| Value::Array(Vec::new())) {
@@ -269,7 +273,8 @@ pub fn block_pieces(block: &Block, call: u32, deltas: &mut Vec<Delta>) {
             deltas.extend(proof(reasoning));
         }
         Block::ToolCall(tool) => {
-            deltas.push(Delta::ToolCallStart { index: call, id: tool.id.clone(), name: tool.name.clone() });
+            let ToolCall { id, name, extra, .. } = tool.clone();
+            deltas.push(Delta::ToolCallStart { index: call, id, name, extra });
             deltas.push(Delta::ToolCallArguments { index: call, text: tool.arguments.clone() });
         }
         Block::Opaque { dialect, value } => {
@@ -324,7 +329,12 @@ mod tests {
                 extra: Extra::from_iter([("d".to_owned(), json!({"annotations": [1]}))]),
             },
             Block::Opaque { dialect: "d".to_owned(), value: json!({"type": "search"}) },
-            call("a", "{}"),
+            Block::ToolCall(ToolCall {
+                id: "a".to_owned(),
+                name: "f".to_owned(),
+                arguments: "{}".to_owned(),
+                extra: Extra::from_iter([("d".to_owned(), json!({"type": "custom"}))]),
+            }),
             Block::text("two"),
             call("b", ""),
             Block::Refusal { text: "no".to_owned() },
@@ -357,11 +367,27 @@ mod tests {
 
     #[test]
     fn the_pieces_of_parallel_calls_find_their_own() {
-        let begin = |index, id: &str| Delta::ToolCallStart { index, id: id.to_owned(), name: "f".to_owned() };
+        let begin = |index, id: &str| Delta::ToolCallStart {
+            index,
+            id: id.to_owned(),
+            name: "f".to_owned(),
+            extra: Extra::new(),
+        };
         let more = |index, text: &str| Delta::ToolCallArguments { index, text: text.to_owned() };
         let end = Delta::Finish { reason: FinishReason::ToolCalls, extra: Extra::new() };
         let deltas = [begin(0, "a"), begin(1, "b"), more(1, "["), more(0, "{"), more(7, "lost"), more(1, "]"), end];
         assert_eq!(assemble(&deltas).unwrap().message.content, [call("a", "{"), call("b", "[]")]);
+    }
+
+    #[test]
+    fn an_annotation_finds_its_text_behind_a_call() {
+        let note = |value| Delta::Annotation { dialect: "d".to_owned(), value: json!(value) };
+        let begin = Delta::ToolCallStart { index: 0, id: "a".to_owned(), name: "f".to_owned(), extra: Extra::new() };
+        let end = Delta::Finish { reason: FinishReason::Stop, extra: Extra::new() };
+        let text = Delta::Text { text: "x".to_owned() };
+        let content = assemble(&[note(0), text, note(1), begin, note(2), end]).unwrap().message.content;
+        let Block::Text { extra, .. } = &content[0] else { panic!("no text: {content:?}") };
+        assert_eq!(extra["d"], json!({"annotations": [1, 2]}));
     }
 
     #[test]

@@ -4,7 +4,11 @@
 
 mod carry;
 pub mod classify;
+pub mod fields;
 pub mod openai_chat;
 mod read;
 pub mod scrub;
 pub mod sse;
+
+#[cfg(test)]
+mod tests;
