@@ -142,6 +142,10 @@ pub struct Quirks {
     pub legacy_max_tokens: bool,
     /// It refuses `stream_options`.
     pub no_stream_options: bool,
+    /// Anthropic: it has no word for reasoning effort, and is sent a budget of tokens instead (models before 4.6).
+    pub thinking_budget: bool,
+    /// Anthropic: it refuses temperature, `top_p` and `top_k` (models after 4.6).
+    pub no_sampling: bool,
     /// It has no `developer` role: say `system`.
     pub no_developer_role: bool,
     /// It reads `reasoning_content` of earlier assistant messages; others refuse the field.

@@ -3,7 +3,7 @@
 
 use strum::{Display, IntoStaticStr};
 
-use super::openai_chat;
+use super::{anthropic, openai_chat};
 
 /// One field of a wire API, and what becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,5 +52,7 @@ pub struct Table {
 }
 
 /// Every dialect's table.
-pub const TABLES: &[Table] =
-    &[Table { dialect: openai_chat::NAME, path: openai_chat::PATH, fields: openai_chat::FIELDS }];
+pub const TABLES: &[Table] = &[
+    Table { dialect: openai_chat::NAME, path: openai_chat::PATH, fields: openai_chat::FIELDS },
+    Table { dialect: anthropic::NAME, path: anthropic::PATH, fields: anthropic::FIELDS },
+];

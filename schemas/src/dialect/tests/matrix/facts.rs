@@ -136,7 +136,9 @@ fn address(citation: &Value) -> Option<&str> {
 /// The facts of an answer.
 pub(super) fn of_answer(answer: &ChatResponse) -> Vec<Fact> {
     let mut facts = of_message(&answer.message);
-    facts.push(fact("finish", format!("{:?}", answer.finish)));
+    // A refusal in words is a reason to stop of its own where there is no other place to say so.
+    let refuses = answer.message.content.iter().any(|block| matches!(block, Block::Refusal { .. }));
+    facts.push(fact(if refuses { "refusal" } else { "finish" }, format!("{:?}", answer.finish)));
     facts.extend(answer.logprobs.iter().map(|token| fact("logprobs", &token["token"])));
     facts.extend(answer.usage.iter().flat_map(of_usage));
     facts

@@ -13,7 +13,7 @@ use self::scenario::{Scenario, scenarios};
 use crate::catalog::Quirks;
 use crate::chat::{ChatRequest, ChatResponse};
 use crate::delta::{Assembly, Delta, pieces};
-use crate::dialect::openai_chat;
+use crate::dialect::{anthropic, openai_chat};
 use crate::error::Failure;
 use crate::state::Warning;
 
@@ -54,11 +54,17 @@ macro_rules! dialect {
 }
 
 /// Everyone who speaks.
-const DIALECTS: &[Dialect] = &[dialect!(openai_chat, chat_reply(), openai_chat::StreamEncoder::new(chat_reply()))];
+const DIALECTS: &[Dialect] = &[
+    dialect!(openai_chat, chat_reply(), openai_chat::StreamEncoder::new(chat_reply())),
+    dialect!(anthropic, anthropic_reply(), anthropic::StreamEncoder::new(anthropic_reply())),
+];
 
 /// What of an answer a client of a dialect does not read, and why. The tables of fields say it too.
-const DOCUMENTED: &[(&str, &str, &str)] =
-    &[(openai_chat::NAME, "proof", "its clients read the text of reasoning only")];
+const DOCUMENTED: &[(&str, &str, &str)] = &[
+    (openai_chat::NAME, "proof", "its clients read the text of reasoning only"),
+    (anthropic::NAME, "refusal", "its clients read it as a text that stops for the reason `refusal`"),
+    (anthropic::NAME, "logprobs", "its answers have no place for them"),
+];
 
 fn chat_reply() -> openai_chat::Reply {
     openai_chat::Reply {
@@ -67,6 +73,10 @@ fn chat_reply() -> openai_chat::Reply {
         model: "m".to_owned(),
         options: openai_chat::ClientOptions { include_usage: true, ..openai_chat::ClientOptions::default() },
     }
+}
+
+fn anthropic_reply() -> anthropic::Reply {
+    anthropic::Reply { id: "msg_1".to_owned(), model: "m".to_owned(), input_tokens: 0 }
 }
 
 /// What became of one scenario between a client and a provider.

@@ -32,7 +32,7 @@ pub(super) fn scenarios(provider: &str) -> Vec<Scenario> {
         Scenario { name: "usage", request: text(), answers: vec![counted()] },
         Scenario { name: "logprobs", request: probable(), answers: vec![probabilities()] },
         with("sampling", sampled(), said(), stop),
-        with("streaming", streamed(provider), vec![thought(provider), Block::text("a"), call(5), call(6)], stop),
+        with("streaming", streamed(provider), streamed_answer(provider), FinishReason::ToolCalls),
     ]
 }
 
@@ -220,4 +220,8 @@ fn sampled() -> ChatRequest {
 
 fn streamed(provider: &str) -> ChatRequest {
     ChatRequest { stream: true, ..reasoning(provider) }
+}
+
+fn streamed_answer(provider: &str) -> Vec<Block> {
+    vec![thought(provider), Block::text("a"), call(5), call(6)]
 }
