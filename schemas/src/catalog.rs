@@ -143,12 +143,27 @@ pub struct Quirks {
     pub legacy_max_tokens: bool,
     /// It refuses `stream_options`.
     pub no_stream_options: bool,
+    /// Anthropic: it has no word for reasoning effort, and is sent a budget of tokens instead (models before 4.6).
+    pub thinking_budget: bool,
+    /// Anthropic: it refuses temperature, `top_p` and `top_k` (models after 4.6).
+    pub no_sampling: bool,
     /// It has no `developer` role: say `system`.
     pub no_developer_role: bool,
     /// It reads `reasoning_content` of earlier assistant messages; others refuse the field.
     pub reasoning_content: bool,
     /// It honours `Idempotency-Key`.
     pub idempotency_key: bool,
+    /// It reads `cache_control` marks in chat completions, as OpenRouter and Alibaba do; others refuse the field.
+    pub cache_control: bool,
+    /// It takes images and files within the result of a tool in chat completions; to others they are sent in a user's
+    /// message behind it.
+    pub rich_tool_results: bool,
+    /// It fetches documents by their address in chat completions, in `file_data`, as OpenRouter does.
+    pub document_urls: bool,
+    /// It has `top_k` in chat completions, as vLLM does.
+    pub top_k: bool,
+    /// Anthropic: `max_tokens`, which its API demands, of a request that names no limit; 4096 when unset.
+    pub default_max_tokens: Option<u32>,
 }
 
 /// One way to serve a model: which provider, under which name there.

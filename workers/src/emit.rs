@@ -133,7 +133,12 @@ mod tests {
         #[test]
         fn gathering_never_changes_the_whole(kinds in prop::collection::vec((0_u8..4, "[a-z]{0,3}"), 0..40)) {
             let mut deltas: Vec<_> = (0..2)
-                .map(|index| Delta::ToolCallStart { index, id: format!("c{index}"), name: "tool".to_owned() })
+                .map(|index| Delta::ToolCallStart {
+                    index,
+                    id: format!("c{index}"),
+                    name: "tool".to_owned(),
+                    extra: schemas::chat::Extra::new(),
+                })
                 .collect();
             deltas.extend(kinds.into_iter().map(|(kind, text)| match kind {
                 0 => Delta::Text { text },

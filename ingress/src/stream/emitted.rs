@@ -76,7 +76,7 @@ impl Emitted {
             }
             Delta::Break => self.broken = true,
             Delta::Annotation { .. } => {
-                if let Some(piece) = self.blocks.last_mut() {
+                if let Some(piece) = self.blocks.iter_mut().rev().find(|piece| piece.kind == Kind::Text) {
                     piece.annotations += 1;
                 }
             }
@@ -320,7 +320,7 @@ mod tests {
         };
         let mut emitted = Emitted::default();
         for (index, id) in [(0, "a"), (1, "b")] {
-            emitted.push(&Delta::ToolCallStart { index, id: id.to_owned(), name: "t".to_owned() });
+            emitted.push(&Delta::ToolCallStart { index, id: id.to_owned(), name: "t".to_owned(), extra: Extra::new() });
             emitted.push(&Delta::ToolCallArguments { index, text: "{".to_owned() });
         }
         let rest = emitted.rest(&answer(vec![call("a", "{1}"), call("b", "{2}")])).unwrap();

@@ -36,11 +36,11 @@ impl Assembly {
                 self.content.push(Block::Opaque { dialect: dialect.clone(), value: value.clone() });
             }
             Delta::Refusal { text } => self.push_refusal(text),
-            Delta::ToolCallStart { id, name, .. } => self.content.push(Block::ToolCall(ToolCall {
+            Delta::ToolCallStart { id, name, extra, .. } => self.content.push(Block::ToolCall(ToolCall {
                 id: id.clone(),
                 name: name.clone(),
                 arguments: String::new(),
-                extra: Extra::new(),
+                extra: extra.clone(),
             })),
             Delta::ToolCallArguments { index, text } => self.push_arguments(*index, text),
             Delta::Finish { reason, extra } => (self.finish, self.extra) = (Some(*reason), extra.clone()),
@@ -84,7 +84,8 @@ impl Assembly {
     }
 
     fn annotate(&mut self, dialect: &str, value: &Value) {
-        let Some(Block::Text { extra, .. }) = self.content.last_mut() else { return };
+        let last = self.content.iter_mut().rev().find(|block| matches!(block, Block::Text { .. }));
+        let Some(Block::Text { extra, .. }) = last else { return };
         let own = extra.entry(dialect).or_insert_with(|| Value::Object(Map::new()));
         let Some(own) = own.as_object_mut() else { return };
         if let Value::Array(list) = own.entry(ANNOTATIONS).or_insert_with(|| Value::Array(Vec::new())) {

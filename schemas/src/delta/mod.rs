@@ -55,7 +55,7 @@ pub enum Delta {
         /// One entry a token.
         tokens: Vec<Value>,
     },
-    /// Something about the text block that runs (a citation) that only `dialect` knows.
+    /// Something about the last text block so far (a citation) that only `dialect` knows.
     Annotation {
         /// The dialect it came from.
         dialect: String,
@@ -82,6 +82,9 @@ pub enum Delta {
         id: String,
         /// The tool.
         name: String,
+        /// Fields outside the neutral form, as [`crate::chat::ToolCall::extra`] has them.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        extra: Extra,
     },
     /// More argument text of call `index`.
     ToolCallArguments {
@@ -155,7 +158,12 @@ mod tests {
                 extra: Extra::from_iter([("d".to_owned(), json!({"annotations": [1]}))]),
             },
             Block::Opaque { dialect: "d".to_owned(), value: json!({"type": "search"}) },
-            call("a", "{}"),
+            Block::ToolCall(ToolCall {
+                id: "a".to_owned(),
+                name: "f".to_owned(),
+                arguments: "{}".to_owned(),
+                extra: Extra::from_iter([("d".to_owned(), json!({"type": "custom"}))]),
+            }),
             Block::text("two"),
             call("b", ""),
             Block::Refusal { text: "no".to_owned() },
@@ -188,11 +196,27 @@ mod tests {
 
     #[test]
     fn the_pieces_of_parallel_calls_find_their_own() {
-        let begin = |index, id: &str| Delta::ToolCallStart { index, id: id.to_owned(), name: "f".to_owned() };
+        let begin = |index, id: &str| Delta::ToolCallStart {
+            index,
+            id: id.to_owned(),
+            name: "f".to_owned(),
+            extra: Extra::new(),
+        };
         let more = |index, text: &str| Delta::ToolCallArguments { index, text: text.to_owned() };
         let end = Delta::Finish { reason: FinishReason::ToolCalls, extra: Extra::new() };
         let deltas = [begin(0, "a"), begin(1, "b"), more(1, "["), more(0, "{"), more(7, "lost"), more(1, "]"), end];
         assert_eq!(assemble(&deltas).unwrap().message.content, [call("a", "{"), call("b", "[]")]);
+    }
+
+    #[test]
+    fn an_annotation_finds_its_text_behind_a_call() {
+        let note = |value| Delta::Annotation { dialect: "d".to_owned(), value: json!(value) };
+        let begin = Delta::ToolCallStart { index: 0, id: "a".to_owned(), name: "f".to_owned(), extra: Extra::new() };
+        let end = Delta::Finish { reason: FinishReason::Stop, extra: Extra::new() };
+        let text = Delta::Text { text: "x".to_owned() };
+        let content = assemble(&[note(0), text, note(1), begin, note(2), end]).unwrap().message.content;
+        let Block::Text { extra, .. } = &content[0] else { panic!("no text: {content:?}") };
+        assert_eq!(extra["d"], json!({"annotations": [1, 2]}));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::mem;
 use serde_json::Value;
 
 use super::Delta;
-use crate::chat::{Block, ChatResponse, Extra, Reasoning};
+use crate::chat::{Block, ChatResponse, Extra, Reasoning, ToolCall};
 
 /// Where a text block keeps its annotations, below its dialect's name.
 pub const ANNOTATIONS: &str = "annotations";
@@ -52,7 +52,8 @@ pub fn block_pieces(block: &Block, call: u32, deltas: &mut Vec<Delta>) {
             deltas.extend(proof(reasoning));
         }
         Block::ToolCall(tool) => {
-            deltas.push(Delta::ToolCallStart { index: call, id: tool.id.clone(), name: tool.name.clone() });
+            let ToolCall { id, name, extra, .. } = tool.clone();
+            deltas.push(Delta::ToolCallStart { index: call, id, name, extra });
             deltas.push(Delta::ToolCallArguments { index: call, text: tool.arguments.clone() });
         }
         Block::Opaque { dialect, value } => {

@@ -129,8 +129,9 @@ impl<'a> Replay<'a> {
 
     fn call(&mut self) -> Option<Delta> {
         let index = u32::try_from(self.blocks.iter().filter(|begun| begun.is_call()).count()).ok()?;
-        let Block::ToolCall(ToolCall { id, name, .. }) = self.begin()?.block else { return None };
-        Some(Delta::ToolCallStart { index, id: id.clone(), name: name.clone() })
+        let Block::ToolCall(call) = self.begin()?.block else { return None };
+        let ToolCall { id, name, extra, .. } = call.clone();
+        Some(Delta::ToolCallStart { index, id, name, extra })
     }
 
     fn arguments(&mut self, detail: &str) -> Option<Delta> {
@@ -149,7 +150,8 @@ impl<'a> Replay<'a> {
     }
 
     fn annotation(&mut self) -> Option<Delta> {
-        let begun = self.blocks.last_mut()?;
+        let is_text = |begun: &&mut Begun<'_>| matches!(begun.block, Block::Text { .. });
+        let begun = self.blocks.iter_mut().rev().find(is_text)?;
         let Block::Text { extra, .. } = begun.block else { return None };
         begun.annotations += 1;
         annotations(extra).nth(begun.annotations - 1)
@@ -224,13 +226,18 @@ mod tests {
         let mut deltas = vec![Delta::Start { id: Some("r1".to_owned()), model: "m".to_owned() }];
         let mut calls = 0;
         for piece in pieces {
-            let begin = |index: u32| Delta::ToolCallStart { index, id: format!("c{index}"), name: "f".to_owned() };
+            let begin = |index: u32| Delta::ToolCallStart {
+                index,
+                id: format!("c{index}"),
+                name: "f".to_owned(),
+                extra: Extra::new(),
+            };
             match &piece {
                 Delta::ToolCallArguments { index, .. } if *index >= calls => {
                     deltas.push(begin(calls));
                     calls += 1;
                 }
-                Delta::Annotation { .. } if !matches!(deltas.last(), Some(Delta::Text { .. })) => {}
+                Delta::Annotation { .. } if !deltas.iter().any(|delta| matches!(delta, Delta::Text { .. })) => {}
                 Delta::ReasoningSignature { redacted: false, .. }
                     if !matches!(deltas.last(), Some(Delta::Reasoning { .. })) => {}
                 Delta::Reasoning { .. } if matches!(deltas.last(), Some(Delta::ReasoningSignature { .. })) => {

@@ -59,10 +59,12 @@ impl Notes {
         }
     }
 
-    /// Warns of every field that `extra`, found at `place`, carries for another dialect than `dialect`.
+    /// Warns of every field that `extra`, found at `place`, carries for another dialect than `dialect`; but not of one
+    /// that it carries under the same name for both, as marks of a kind that several dialects have.
     pub(super) fn foreign(&mut self, extra: &Extra, dialect: &str, place: &str) {
+        let shared = |name: &&String| carried(extra, dialect).is_some_and(|own| own.contains_key(name.as_str()));
         for (other, fields) in extra.iter().filter(|(other, _)| *other != dialect) {
-            for name in fields.as_object().into_iter().flat_map(Map::keys) {
+            for name in fields.as_object().into_iter().flat_map(Map::keys).filter(|name| !shared(name)) {
                 let param = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
                 self.unsupported(param, format!("the provider does not speak {other}: not sent"));
             }

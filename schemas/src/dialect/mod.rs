@@ -2,9 +2,15 @@
 //! and a provider that does. What the neutral form does not model is carried in `extra`, always under the dialect's
 //! name (`extra["openai_chat"]["logprobs"]`), so that it never reaches a provider that speaks another dialect.
 
+pub mod anthropic;
 mod carry;
 pub mod classify;
+pub mod fields;
 pub mod openai_chat;
+pub mod proof;
 mod read;
 pub mod scrub;
 pub mod sse;
+
+#[cfg(test)]
+mod tests;

@@ -214,7 +214,7 @@ pub(crate) fn frames() -> Vec<Frame> {
         Delta::Reasoning { text: text() },
         Delta::ReasoningSignature { signature: "proof".to_owned(), dialect: None, id: None, redacted: false },
         Delta::Refusal { text: text() },
-        Delta::ToolCallStart { index: 0, id: "c1".to_owned(), name: "f".to_owned() },
+        Delta::ToolCallStart { index: 0, id: "c1".to_owned(), name: "f".to_owned(), extra: Extra::new() },
         Delta::ToolCallArguments { index: 0, text: "{}".to_owned() },
         Delta::Finish { reason: FinishReason::ToolCalls, extra: Extra::new() },
         Delta::Usage {

@@ -1,11 +1,15 @@
-//! What a message says: a text, or a list of parts.
+//! What a message of a request or an answer says, taken apart: a text, or a list of parts.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::NAME;
-use crate::chat::{Block, Extra, ImageSource, Reasoning, Role};
-use crate::dialect::carry::{Notes, carried, carry, fill};
+use super::extras::{CACHE_MARK, carry_own};
+use crate::chat::{Block, DocumentSource, Extra, ImageSource, Reasoning, Role};
+use crate::dialect::carry::{Notes, carry};
 use crate::dialect::read::{Fields, Mismatch, Path};
+
+/// What any part may have beside its content: both mark the end of a prefix to cache.
+const MARKS: [&str; 2] = [CACHE_MARK, "prompt_cache_breakpoint"];
 
 /// Reads the content of a `role`'s message. An empty text is no block: no API takes empty ones.
 pub(super) fn decode(value: Value, path: &Path<'_>, role: Role, notes: &mut Notes) -> Result<Vec<Block>, Mismatch> {
@@ -26,9 +30,10 @@ fn part(value: Value, path: &Path<'_>, role: Role, notes: &mut Notes) -> Result<
     match (kind.as_str(), role) {
         ("text", _) => text(fields, notes),
         ("image_url", Role::User | Role::Tool) => image(fields, notes),
+        ("file", Role::User | Role::Tool) => file(fields, notes),
         ("refusal", Role::Assistant) => Ok(Block::Refusal { text: fields.required_string("refusal")? }),
         ("thinking", Role::Assistant) => thinking(fields.require("thinking")?, &fields.at("thinking")),
-        ("input_audio" | "file", Role::User) => {
+        ("input_audio", Role::User) => {
             let (inner, at) = (fields.require(&kind)?, fields.at(&kind));
             let inner = Fields::of(inner, &at)?.into_value();
             fields.put(&kind, inner);
@@ -62,12 +67,7 @@ fn opaque(mut fields: Fields<'_>, kind: &str) -> Block {
 
 fn text(mut fields: Fields<'_>, notes: &mut Notes) -> Result<Block, Mismatch> {
     let text = fields.required_string("text")?;
-    let path = fields.path;
-    let rest = fields.rest();
-    rest.keys().for_each(|name| notes.unknown(Path::Field(path, name)));
-    let mut extra = Extra::new();
-    carry(&mut extra, NAME, rest);
-    Ok(Block::Text { text, extra })
+    Ok(Block::Text { text, extra: beside(fields, Map::new(), notes) })
 }
 
 fn image(mut fields: Fields<'_>, notes: &mut Notes) -> Result<Block, Mismatch> {
@@ -75,13 +75,8 @@ fn image(mut fields: Fields<'_>, notes: &mut Notes) -> Result<Block, Mismatch> {
     let mut inner = Fields::of(fields.require("image_url")?, &at)?;
     let source = image_source(&inner.required_text("url")?, &inner.at("url"))?;
     let detail = inner.string("detail")?;
-    let path = fields.path;
-    for (name, parent) in inner.rest().keys().map(|name| (name, &at)).chain(fields.rest().keys().map(|n| (n, path))) {
-        let field = Path::Field(parent, name);
-        notes.unknown(field);
-        notes.unsupported(field.to_string(), "an image has no such field: not sent");
-    }
-    Ok(Block::Image { source, detail, extra: Extra::new() })
+    let within = within("image_url", inner, notes);
+    Ok(Block::Image { source, detail, extra: beside(fields, within, notes) })
 }
 
 fn image_source(url: &str, path: &Path<'_>) -> Result<ImageSource, Mismatch> {
@@ -94,52 +89,69 @@ fn image_source(url: &str, path: &Path<'_>) -> Result<ImageSource, Mismatch> {
             Err(expected())
         };
     }
-    if url.starts_with("https://") || url.starts_with("http://") {
+    if is_web(url) {
         return Ok(ImageSource::Url { url: url.to_owned() });
     }
     Err(Mismatch::at(path, "expected an http, https or data URL"))
 }
 
-/// The wire form of what `blocks` say: a text when it is one plain text, else parts. What stands elsewhere in a message
-/// (calls, results, reasoning) is passed over; what cannot be said is noted under `place`.
-pub(super) fn encode(blocks: &[&Block], place: &str, notes: &mut Notes) -> Value {
-    if let [Block::Text { text, extra }] = blocks
-        && extra.is_empty()
-    {
-        return json!(text);
-    }
-    let parts: Vec<_> = blocks.iter().filter_map(|block| encode_part(block, place, notes)).collect();
-    if parts.is_empty() { json!("") } else { Value::Array(parts) }
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
-fn encode_part(block: &Block, place: &str, notes: &mut Notes) -> Option<Value> {
-    match block {
-        Block::Text { text, extra } => {
-            notes.foreign(extra, NAME, place);
-            let mut body = Map::from_iter([("type".to_owned(), json!("text")), ("text".to_owned(), json!(text))]);
-            fill(&mut body, carried(extra, NAME).unwrap_or(&Map::new()));
-            Some(Value::Object(body))
-        }
-        Block::Image { source, detail, extra } => {
-            notes.foreign(extra, NAME, place);
-            let url = match source {
-                ImageSource::Url { url } => url.clone(),
-                ImageSource::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
-            };
-            let mut image = Map::from_iter([("url".to_owned(), json!(url))]);
-            image.extend(detail.as_ref().map(|detail| ("detail".to_owned(), json!(detail))));
-            Some(json!({"type": "image_url", "image_url": image}))
-        }
-        Block::Refusal { text } => Some(json!({"type": "refusal", "refusal": text})),
-        Block::Opaque { dialect, value } if dialect == NAME => Some(value.clone()),
-        Block::Opaque { dialect, .. } => {
-            notes.unsupported(place, format!("the provider does not speak {dialect}: the block is not sent"));
-            None
-        }
-        Block::Document { .. } => {
-            notes.unsupported(place, "the provider takes no documents: not sent");
-            None
-        }
-        Block::ToolCall(_) | Block::ToolResult(_) | Block::Reasoning(_) => None,
+/// A file that travels with the request is a document. One that the provider keeps, or bare base64 whose type nobody
+/// tells, only this dialect can read.
+fn file(mut fields: Fields<'_>, notes: &mut Notes) -> Result<Block, Mismatch> {
+    let at = fields.at("file");
+    let mut inner = Fields::of(fields.require("file")?, &at)?;
+    let data = inner.string("file_data")?;
+    let kept = inner.string("file_id")?;
+    let source = match (&data, &kept) {
+        (None, None) => return Err(Mismatch::at(&at, "expected a `file_data` or a `file_id`")),
+        (Some(data), None) => document_source(data),
+        _ => None,
+    };
+    let Some(source) = source else {
+        inner.put_some("file_data", data);
+        inner.put_some("file_id", kept);
+        let inner = inner.into_value();
+        fields.put("file", inner);
+        return Ok(opaque(fields, "file"));
+    };
+    let title = inner.string("filename")?;
+    let within = within("file", inner, notes);
+    Ok(Block::Document { source, title, extra: beside(fields, within, notes) })
+}
+
+/// A data URL as OpenAI has it, or the address of the document as OpenRouter does.
+fn document_source(data: &str) -> Option<DocumentSource> {
+    if is_web(data) {
+        return Some(DocumentSource::Url { url: data.to_owned() });
     }
+    let (media_type, data) = data.strip_prefix("data:")?.split_once(";base64,")?;
+    let whole = !media_type.is_empty() && !data.is_empty();
+    whole.then(|| DocumentSource::Base64 { media_type: media_type.to_owned(), data: data.to_owned() })
+}
+
+/// What is left of the object `name` within a part.
+fn within(name: &str, inner: Fields<'_>, notes: &mut Notes) -> Map<String, Value> {
+    let path = inner.path;
+    let rest = inner.rest();
+    rest.keys().for_each(|name| notes.unknown(Path::Field(path, name)));
+    let mut fields = Map::new();
+    carry(&mut fields, name, rest);
+    fields
+}
+
+/// What is left of a part, and `within` it, as its block carries it.
+fn beside(fields: Fields<'_>, within: Map<String, Value>, notes: &mut Notes) -> Extra {
+    let path = fields.path;
+    let mut rest = fields.rest();
+    for name in rest.keys().filter(|name| !MARKS.contains(&name.as_str())) {
+        notes.unknown(Path::Field(path, name));
+    }
+    rest.extend(within);
+    let mut extra = Extra::new();
+    carry_own(&mut extra, rest);
+    extra
 }

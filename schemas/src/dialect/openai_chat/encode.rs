@@ -9,8 +9,8 @@ use crate::chat::{ChatRequest, Extra, ResponseFormat, Sampling};
 use crate::dialect::carry::{Notes, fill};
 use crate::state::Warning;
 
-/// What a stream's deltas do not bring back.
-const NOT_STREAMED: [&str; 2] = ["audio", "logprobs"];
+/// Most tokens to reason with, and the effort that stands for them where only an effort can be asked for.
+const EFFORTS: [(u32, &str); 3] = [(4095, "low"), (16383, "medium"), (u32::MAX, "high")];
 
 /// The body that asks a provider for `request` under its own name of the model, and what the provider will not see.
 #[must_use]
@@ -21,7 +21,7 @@ pub fn encode_request(request: &ChatRequest, upstream_model: &str, quirks: &Quir
     put("model", Some(json!(upstream_model)));
     put("messages", Some(encode_message::encode_all(&request.messages, quirks, &mut notes)));
     if !request.tools.is_empty() {
-        put("tools", Some(request.tools.iter().map(|tool| tools::encode(tool, &mut notes)).collect()));
+        put("tools", Some(request.tools.iter().map(|tool| tools::encode(tool, quirks, &mut notes)).collect()));
         put("tool_choice", request.tool_choice.as_ref().map(tools::encode_choice));
         put("parallel_tool_calls", request.parallel_tool_calls.map(Value::from));
     }
@@ -29,6 +29,7 @@ pub fn encode_request(request: &ChatRequest, upstream_model: &str, quirks: &Quir
     for (name, value) in sampling(&request.sampling, quirks, &mut notes) {
         put(name, value);
     }
+    put("user", request.user.as_ref().map(|user| json!(user)));
     if request.stream {
         put("stream", Some(Value::Bool(true)));
         put("stream_options", (!quirks.no_stream_options).then(|| json!({"include_usage": true})));
@@ -37,22 +38,44 @@ pub fn encode_request(request: &ChatRequest, upstream_model: &str, quirks: &Quir
     (Value::Object(body), notes.warnings)
 }
 
-fn sampling(sampling: &Sampling, quirks: &Quirks, notes: &mut Notes) -> [(&'static str, Option<Value>); 8] {
+fn sampling(sampling: &Sampling, quirks: &Quirks, notes: &mut Notes) -> [(&'static str, Option<Value>); 11] {
     let max_tokens = if quirks.legacy_max_tokens { "max_tokens" } else { "max_completion_tokens" };
     if sampling.stop.len() > MAX_STOPS {
         notes.unsupported("stop", format!("the provider takes {MAX_STOPS} stop texts: the others are not sent"));
     }
     let stop: Vec<_> = sampling.stop.iter().take(MAX_STOPS).collect();
+    if sampling.top_k.is_some() && !quirks.top_k {
+        notes.unsupported("top_k", "the provider has no such parameter: not sent");
+    }
+    // OpenAI refuses the second of these without the first.
+    let logprobs = sampling.logprobs.or_else(|| sampling.top_logprobs.map(|_| true));
     [
         (max_tokens, sampling.max_tokens.map(Value::from)),
         ("temperature", sampling.temperature.map(Value::from)),
         ("top_p", sampling.top_p.map(Value::from)),
+        ("top_k", sampling.top_k.filter(|_| quirks.top_k).map(Value::from)),
         ("stop", (!stop.is_empty()).then(|| json!(stop))),
         ("seed", sampling.seed.map(Value::from)),
         ("presence_penalty", sampling.presence_penalty.map(Value::from)),
         ("frequency_penalty", sampling.frequency_penalty.map(Value::from)),
-        ("reasoning_effort", sampling.reasoning_effort.as_ref().map(|word| json!(word))),
+        ("reasoning_effort", effort(sampling, notes).map(Value::from)),
+        ("logprobs", logprobs.map(Value::from)),
+        ("top_logprobs", sampling.top_logprobs.map(Value::from)),
     ]
+}
+
+/// The effort that is asked for, or that stands for the tokens that are. A wish for no reasoning at all has no word
+/// that every model takes.
+fn effort<'a>(sampling: &'a Sampling, notes: &mut Notes) -> Option<&'a str> {
+    let effort = sampling.reasoning_effort.as_deref();
+    let Some(budget) = sampling.reasoning_budget else { return effort };
+    let stand_in = EFFORTS.iter().find(|(most, _)| budget > 0 && budget <= *most).map(|(_, word)| *word);
+    let told = match effort.or(stand_in) {
+        Some(word) => format!("the provider takes no number of tokens to reason with: the effort `{word}` is sent"),
+        None => "the provider cannot be told not to reason: not sent".to_owned(),
+    };
+    notes.unsupported("reasoning_budget", told);
+    effort.or(stand_in)
 }
 
 fn response_format(format: &ResponseFormat) -> Value {
@@ -77,9 +100,5 @@ fn carried(request: &ChatRequest, body: &mut Map<String, Value>, notes: &mut Not
         } else {
             notes.foreign(&Extra::from_iter([(dialect.clone(), Value::Object(fields.clone()))]), NAME, "");
         }
-    }
-    let asked = |name: &&&str| body.get(**name).is_some_and(|value| *value != Value::Bool(false));
-    for name in NOT_STREAMED.iter().filter(|name| request.stream && asked(name)) {
-        notes.unsupported(*name, "a streamed answer does not bring it back");
     }
 }

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::calls::{self, CALL_EXTRAS};
-use super::{NAME, content};
+use super::extras::{CACHE_MARK, mark_last};
+use super::{NAME, calls, content};
 use crate::chat::{Block, Extra, Message, Reasoning, Role, ToolResult};
 use crate::dialect::carry::{Notes, carry};
 use crate::dialect::read::{Fields, Mismatch, Path, array};
 
-/// Message fields that this dialect knows and only carries.
-const CARRIED: [&str; 2] = ["annotations", "audio"];
+/// Message fields that this dialect, or a server that many speak to, knows and only carries.
+const CARRIED: [&str; 3] = ["annotations", "audio", CACHE_MARK];
 
 /// Takes `messages` out of a request.
 pub(super) fn decode_all(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Vec<Message>, Mismatch> {
@@ -49,15 +49,15 @@ fn decode(
         }
     };
     let name = fields.string("name")?;
-    let mut extra = Extra::new();
-    let content = match role {
+    let mut content = match role {
         Role::Tool if legacy => function_result(&mut fields, last_call.take(), notes)?,
         Role::Tool => tool_result(&mut fields, notes)?,
-        Role::Assistant => assistant(&mut fields, index, last_call, &mut extra, notes)?,
+        Role::Assistant => assistant(&mut fields, index, last_call, notes)?,
         _ => content::decode(fields.require("content")?, &fields.at("content"), role, notes)?,
     };
-    carry_rest(fields, &mut extra, notes);
-    Ok(Message { role, content, name, extra })
+    let mark = fields.take(CACHE_MARK).and_then(|mark| mark_last(&mut content, mark));
+    fields.put_some(CACHE_MARK, mark);
+    Ok(Message { role, content, name, extra: carry_rest(fields, notes) })
 }
 
 fn tool_result(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Vec<Block>, Mismatch> {
@@ -82,21 +82,16 @@ fn assistant(
     fields: &mut Fields<'_>,
     index: usize,
     last_call: &mut Option<String>,
-    extra: &mut Extra,
     notes: &mut Notes,
 ) -> Result<Vec<Block>, Mismatch> {
     let is_legacy = fields.has("function_call") && !fields.has("tool_calls");
     let mut blocks = said(fields, notes)?;
     let made_id = format!("call_{index}");
     let name = |_| is_legacy.then(|| made_id.clone());
-    let calls = calls::decode(fields, &name, notes)?;
+    blocks.extend(calls::decode(fields, &name, notes)?);
     if is_legacy {
         *last_call = Some(made_id.clone());
     }
-    blocks.extend(calls.blocks);
-    let mut own = Extra::new();
-    carry(&mut own, CALL_EXTRAS, calls.extras);
-    carry(extra, NAME, own);
     Ok(blocks)
 }
 
@@ -122,16 +117,16 @@ pub(super) fn reasoning(fields: &mut Fields<'_>) -> Result<Option<String>, Misma
     Ok(long.or(short))
 }
 
-/// Carries what is left. An empty list of annotations is left out: libraries send back what they were answered.
-pub(super) fn carry_rest(fields: Fields<'_>, extra: &mut Extra, notes: &mut Notes) {
+/// What is left, as the message carries it. An empty list of annotations is left out: libraries send back what they were
+/// answered.
+pub(super) fn carry_rest(fields: Fields<'_>, notes: &mut Notes) -> Extra {
     let path = fields.path;
     let mut rest = fields.rest();
     rest.retain(|name, value| name != "annotations" || value.as_array().is_none_or(|list| !list.is_empty()));
     for name in rest.keys().filter(|name| !CARRIED.contains(&name.as_str())) {
         notes.unknown(Path::Field(path, name));
     }
-    if let Some(Value::Object(own)) = extra.remove(NAME) {
-        rest.extend(own);
-    }
-    carry(extra, NAME, rest);
+    let mut extra = Extra::new();
+    carry(&mut extra, NAME, rest);
+    extra
 }

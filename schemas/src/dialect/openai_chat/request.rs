@@ -8,6 +8,7 @@ use crate::chat::{ChatRequest, Extra, ResponseFormat, Sampling};
 use crate::dialect::carry::Notes;
 use crate::dialect::read::{Fields, Mismatch, Path, array, string};
 use crate::error::Failure;
+use crate::job::Lane;
 
 /// Most stop texts of a request.
 pub(super) const MAX_STOPS: usize = 4;
@@ -26,11 +27,13 @@ pub const KNOWN_FIELDS: &[&str] = &[
     "metadata",
     "modalities",
     "model",
+    "moderation",
     "n",
     "parallel_tool_calls",
     "prediction",
     "presence_penalty",
     "prompt_cache_key",
+    "prompt_cache_options",
     "prompt_cache_retention",
     "reasoning_effort",
     "response_format",
@@ -69,7 +72,9 @@ fn decode(body: Value) -> Result<Decoded, Mismatch> {
     let sampling = sampling(&mut fields, &mut notes)?;
     let response_format = response_format(&mut fields, &mut notes)?;
     let stream = fields.boolean("stream")?.unwrap_or(false);
-    let include_usage = include_usage(&mut fields)?;
+    let include_usage = include_usage(&mut fields, &mut notes)?;
+    let user = fields.string("user")?;
+    let lane = lane(&mut fields)?;
     check_carried(&mut fields)?;
     let Offer { tools, choice, parallel, legacy_functions } = offer;
     let request = ChatRequest {
@@ -81,10 +86,11 @@ fn decode(body: Value) -> Result<Decoded, Mismatch> {
         sampling,
         response_format,
         stream,
-        user: None,
+        user,
         extra: carry_rest(fields, &mut notes).map(|rest| (NAME.to_owned(), rest)).into_iter().collect(),
     };
-    let options = ClientOptions { include_usage, legacy_functions };
+    let logprobs = request.sampling.logprobs == Some(true);
+    let options = ClientOptions { include_usage, legacy_functions, logprobs, lane };
     Ok(Decoded { request, options, warnings: notes.warnings, unknown: notes.unknown })
 }
 
@@ -106,6 +112,8 @@ fn sampling(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Sampling, Mism
         presence_penalty: fields.number("presence_penalty", -2.0..=2.0)?,
         frequency_penalty: fields.number("frequency_penalty", -2.0..=2.0)?,
         reasoning_effort: fields.string("reasoning_effort")?,
+        logprobs: fields.boolean("logprobs")?,
+        top_logprobs: fields.integer("top_logprobs", 0..=20)?.and_then(|count| u32::try_from(count).ok()),
         ..Sampling::default()
     })
 }
@@ -168,28 +176,46 @@ fn json_schema(value: Value, path: &Path<'_>) -> Result<ResponseFormat, Mismatch
     })
 }
 
-fn include_usage(fields: &mut Fields<'_>) -> Result<bool, Mismatch> {
+fn include_usage(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<bool, Mismatch> {
     let path = fields.at("stream_options");
     let Some(value) = fields.take("stream_options") else { return Ok(false) };
-    Ok(Fields::of(value, &path)?.boolean("include_usage")?.unwrap_or(false))
+    let mut options = Fields::of(value, &path)?;
+    if options.boolean("include_obfuscation")? == Some(true) {
+        notes.unsupported("stream_options.include_obfuscation", "chunks are never padded");
+    }
+    let wanted = options.boolean("include_usage")?.unwrap_or(false);
+    for name in options.rest().keys() {
+        notes.unknown(Path::Field(&path, name));
+        notes.unsupported(Path::Field(&path, name).to_string(), "no such option is known: ignored");
+    }
+    Ok(wanted)
+}
+
+/// The lane that `service_tier` asks for. The tier itself goes on to the provider.
+fn lane(fields: &mut Fields<'_>) -> Result<Option<Lane>, Mismatch> {
+    let tier = fields.string("service_tier")?;
+    let lane = match tier.as_deref() {
+        Some("priority" | "fast") => Some(Lane::High),
+        Some("flex") => Some(Lane::Low),
+        _ => None,
+    };
+    fields.put_some("service_tier", tier);
+    Ok(lane)
 }
 
 /// Checks the types of the known fields that are carried, so that a client hears of its mistake at once.
 fn check_carried(fields: &mut Fields<'_>) -> Result<(), Mismatch> {
-    for name in ["audio", "logit_bias", "metadata", "prediction", "web_search_options"] {
+    let objects =
+        ["audio", "logit_bias", "metadata", "moderation", "prediction", "prompt_cache_options", "web_search_options"];
+    for name in objects {
         keep(fields, name, |value, path| Fields::of(value, path).map(Fields::into_value))?;
     }
-    for name in ["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier", "user", "verbosity"]
-    {
+    for name in ["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "verbosity"] {
         keep(fields, name, |value, path| string(value, path).map(Value::from))?;
     }
     keep(fields, "modalities", |value, path| array(value, path).map(Value::from))?;
-    for name in ["logprobs", "store"] {
-        let value = fields.boolean(name)?;
-        fields.put_some(name, value);
-    }
-    let value = fields.integer("top_logprobs", 0..=20)?;
-    fields.put_some("top_logprobs", value);
+    let store = fields.boolean("store")?;
+    fields.put_some("store", store);
     Ok(())
 }
 

@@ -2,17 +2,28 @@
 
 use serde_json::{Map, Value, json};
 
-use super::calls::{self, CALL_EXTRAS};
+use super::annotations::{attach, of_message};
 use super::message::{carry_rest, said};
 use super::words::{Finish, decode_usage, encode_usage, finish_word};
-use super::{NAME, Reply, error};
+use super::{NAME, Reply, calls, error};
+use crate::catalog::Quirks;
 use crate::chat::{Block, ChatResponse, Extra, FinishReason, Message, Role};
-use crate::dialect::carry::{Notes, carried, carry};
+use crate::delta::ANNOTATIONS;
+use crate::dialect::carry::{Notes, carried, carry, fill};
 use crate::dialect::read::{Fields, Mismatch, Path, array};
 use crate::error::{ErrorCode, Failure};
 
-/// What is carried of the choice and not of the whole answer.
-const OF_CHOICE: [&str; 2] = ["logprobs", "finish_reason"];
+/// Where an answer carries what its choice has beyond the neutral form.
+pub(super) const CHOICE: &str = "choice";
+/// Where it carries log probabilities other than those of its text.
+pub(super) const LOGPROBS: &str = "logprobs";
+/// Where it carries the word of its end, when that is one that nobody knows.
+pub(super) const FINISH_REASON: &str = "finish_reason";
+/// Where it carries counts beyond the neutral ones.
+pub(super) const USAGE: &str = "usage";
+
+/// Fields that say nothing of the answer: always the same word, the moment of one call, padding.
+pub(super) const IDLE: [&str; 3] = ["object", "created", "obfuscation"];
 
 /// Takes a provider's whole answer apart.
 ///
@@ -42,14 +53,19 @@ fn decode(value: Value) -> Result<ChatResponse, Mismatch> {
     let mut choice = Fields::of(choice, &path)?;
     let at = choice.at("message");
     let message = message(choice.require("message")?, &at, id.as_deref())?;
-    let mut rest = Fields::rest(fields);
-    // Always the same word, and the moment of one call: neither says anything of the answer.
-    rest.retain(|name, _| name != "object" && name != "created");
-    let finish = finish(&mut choice, &mut rest)?;
-    rest.extend(choice.take("logprobs").map(|value| ("logprobs".to_owned(), value)));
+    let (finish, word) = finish(&mut choice)?;
+    let (logprobs, more_logprobs) = logprobs(&mut choice)?;
+    choice.take("index");
+    let mut own = fields.rest();
+    IDLE.iter().for_each(|name| drop(own.remove(*name)));
+    own.extend(word.map(|word| (FINISH_REASON.to_owned(), json!(word))));
+    carry(&mut own, LOGPROBS, more_logprobs);
+    carry(&mut own, CHOICE, choice.rest());
+    let (usage, more_usage) = usage.unzip();
+    carry(&mut own, USAGE, more_usage.unwrap_or_default());
     let mut extra = Extra::new();
-    carry(&mut extra, NAME, rest);
-    Ok(ChatResponse { id, model, message, finish, usage, logprobs: Vec::new(), extra })
+    carry(&mut extra, NAME, own);
+    Ok(ChatResponse { id, model, message, finish, usage, logprobs, extra })
 }
 
 fn message(value: Value, path: &Path<'_>, response_id: Option<&str>) -> Result<Message, Mismatch> {
@@ -57,13 +73,12 @@ fn message(value: Value, path: &Path<'_>, response_id: Option<&str>) -> Result<M
     let mut fields = Fields::of(value, path)?;
     fields.take("role");
     let mut content = said(&mut fields, &mut notes)?;
-    let calls = calls::decode(&mut fields, &|index| Some(made_id(response_id, index)), &mut notes)?;
-    content.extend(calls.blocks);
-    let (mut own, mut extra) = (Extra::new(), Extra::new());
-    carry(&mut own, CALL_EXTRAS, calls.extras);
-    carry(&mut extra, NAME, own);
-    carry_rest(fields, &mut extra, &mut notes);
-    Ok(Message { role: Role::Assistant, content, name: None, extra })
+    let at = fields.at(ANNOTATIONS);
+    let list = fields.take(ANNOTATIONS).map_or(Ok(Vec::new()), |value| array(value, &at))?;
+    let left = if list.is_empty() { None } else { attach(list, &mut content) };
+    fields.put_some(ANNOTATIONS, left);
+    content.extend(calls::decode(&mut fields, &|index| Some(made_id(response_id, index)), &mut notes)?);
+    Ok(Message { role: Role::Assistant, content, name: None, extra: carry_rest(fields, &mut notes) })
 }
 
 /// The id of a call that the provider gave none: its result must be able to name it.
@@ -71,30 +86,44 @@ pub(super) fn made_id(response_id: Option<&str>, index: usize) -> String {
     response_id.map_or_else(|| format!("call_{index}"), |id| format!("call_{id}_{index}"))
 }
 
-fn finish(choice: &mut Fields<'_>, rest: &mut Map<String, Value>) -> Result<FinishReason, Mismatch> {
-    let path = choice.at("finish_reason");
+/// Why the answer ended, and the word for it if nobody knows it.
+fn finish(choice: &mut Fields<'_>) -> Result<(FinishReason, Option<String>), Mismatch> {
     let word = choice.required_text("finish_reason")?;
+    known_finish(word, &choice.at("finish_reason"))
+}
+
+/// What `word` means, and itself if nobody knows it.
+pub(super) fn known_finish(word: String, path: &Path<'_>) -> Result<(FinishReason, Option<String>), Mismatch> {
     match Finish::of(&word) {
-        Finish::Known(reason) => Ok(reason),
-        Finish::Error => Err(Mismatch::at(&path, "the provider failed half way")),
-        Finish::Unknown => {
-            rest.insert("finish_reason".to_owned(), Value::String(word));
-            Ok(FinishReason::Stop)
-        }
+        Finish::Known(reason) => Ok((reason, None)),
+        Finish::Error => Err(Mismatch::at(path, "the provider failed half way")),
+        Finish::Unknown => Ok((FinishReason::Stop, Some(word))),
     }
+}
+
+/// The log probabilities of a choice's text, and what else they tell (those of a refusal).
+pub(super) fn logprobs(choice: &mut Fields<'_>) -> Result<(Vec<Value>, Map<String, Value>), Mismatch> {
+    let path = choice.at("logprobs");
+    let Some(value) = choice.take("logprobs") else { return Ok((Vec::new(), Map::new())) };
+    let mut fields = Fields::of(value, &path)?;
+    let at = fields.at("content");
+    let tokens = fields.take("content").map_or(Ok(Vec::new()), |value| array(value, &at))?;
+    Ok((tokens, fields.rest()))
 }
 
 /// The body that answers a client.
 #[must_use]
 pub fn encode_response(response: &ChatResponse, reply: &Reply) -> Value {
-    let own = carried(&response.extra, NAME);
+    let empty = Map::new();
+    let own = carried(&response.extra, NAME).unwrap_or(&empty);
     let legacy = reply.options.legacy_functions;
-    let choice = json!({
-        "index": 0,
-        "message": encode_message(&response.message, legacy),
-        "logprobs": own.and_then(|own| own.get("logprobs")),
-        "finish_reason": finish_word(response.finish, legacy),
-    });
+    let mut choice = Map::from_iter([
+        ("index".to_owned(), json!(0)),
+        ("message".to_owned(), encode_message(&response.message, legacy)),
+        ("logprobs".to_owned(), encode_logprobs(&response.logprobs, carried(own, LOGPROBS))),
+        ("finish_reason".to_owned(), json!(finish_word(response.finish, legacy))),
+    ]);
+    fill(&mut choice, carried(own, CHOICE).unwrap_or(&empty));
     let mut body = Map::from_iter([
         ("id".to_owned(), json!(reply.id)),
         ("object".to_owned(), json!("chat.completion")),
@@ -102,12 +131,27 @@ pub fn encode_response(response: &ChatResponse, reply: &Reply) -> Value {
         ("model".to_owned(), json!(reply.model)),
         ("choices".to_owned(), json!([choice])),
     ]);
-    body.extend(response.usage.as_ref().map(|usage| ("usage".to_owned(), encode_usage(usage))));
-    for (name, value) in own.into_iter().flatten() {
-        if !OF_CHOICE.contains(&name.as_str()) && !body.contains_key(name) {
-            body.insert(name.clone(), value.clone());
-        }
+    let usage = response.usage.as_ref().map(|usage| encode_usage(usage, carried(own, USAGE)));
+    body.extend(usage.map(|usage| ("usage".to_owned(), usage)));
+    fill(&mut body, &of_answer(own));
+    Value::Object(body)
+}
+
+/// What `own` carries of the whole answer, and not of its choice or its counts.
+pub(super) fn of_answer(own: &Map<String, Value>) -> Map<String, Value> {
+    let elsewhere = [CHOICE, LOGPROBS, FINISH_REASON, USAGE];
+    let whole = own.iter().filter(|(name, _)| !elsewhere.contains(&name.as_str()));
+    whole.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// The log probabilities of a choice: null where there are none.
+pub(super) fn encode_logprobs(tokens: &[Value], more: Option<&Map<String, Value>>) -> Value {
+    if tokens.is_empty() && more.is_none() {
+        return Value::Null;
     }
+    let content = (!tokens.is_empty()).then_some(tokens);
+    let mut body = Map::from_iter([("content".to_owned(), json!(content)), ("refusal".to_owned(), Value::Null)]);
+    body.extend(more.cloned().unwrap_or_default());
     Value::Object(body)
 }
 
@@ -118,7 +162,8 @@ fn encode_message(message: &Message, legacy: bool) -> Value {
     };
     let refusal = joined(|block| if let Block::Refusal { text } = block { Some(text) } else { None });
     let reasoning = joined(|block| if let Block::Reasoning(own) = block { Some(&own.text) } else { None });
-    let calls = calls::encode(message);
+    let reasoning = reasoning.filter(|text| !text.is_empty());
+    let calls = encode_calls(message);
     // A client reads text or a reason why there is none; an answer cut before its first word is an empty text.
     let empty = (refusal.is_none() && calls.is_empty()).then(String::new);
     let mut body = Map::from_iter([
@@ -132,10 +177,47 @@ fn encode_message(message: &Message, legacy: bool) -> Value {
     } else if !calls.is_empty() {
         body.insert("tool_calls".to_owned(), Value::Array(calls));
     }
-    for (name, value) in carried(&message.extra, NAME).into_iter().flatten() {
-        if name != CALL_EXTRAS && !body.contains_key(name) {
-            body.insert(name.clone(), value.clone());
+    let annotations = of_message(&message.content);
+    if !annotations.is_empty() {
+        body.insert(ANNOTATIONS.to_owned(), Value::Array(annotations));
+    }
+    for block in &message.content {
+        if let Block::Opaque { dialect, value } = block
+            && let Some(fields) = message_fields(dialect, value)
+        {
+            fill(&mut body, &fields);
         }
     }
+    fill(&mut body, carried(&message.extra, NAME).unwrap_or(&Map::new()));
     Value::Object(body)
 }
+
+/// No warning reaches a client with its answer: what other dialects know of a call is left out, as the table says.
+fn encode_calls(message: &Message) -> Vec<Value> {
+    calls::encode(message, "", &Quirks::default(), &mut Notes::default())
+}
+
+/// The type of the opaque block that holds fields of a message, where a stream told them.
+const MESSAGE: &str = "message";
+
+/// The block of an answer that holds `fields` of its message.
+pub(super) fn message_block(mut fields: Map<String, Value>) -> Option<Value> {
+    (!fields.is_empty()).then(|| {
+        fields.insert("type".to_owned(), json!(MESSAGE));
+        Value::Object(fields)
+    })
+}
+
+/// The fields of the message that an opaque block holds, if it is such a block.
+pub(super) fn message_fields(dialect: &str, value: &Value) -> Option<Map<String, Value>> {
+    let mut fields = value
+        .as_object()
+        .filter(|fields| dialect == NAME && fields.get("type").is_some_and(|kind| kind == MESSAGE))?
+        .clone();
+    fields.retain(|name, _| !OWN.contains(&name.as_str()));
+    Some(fields)
+}
+
+/// Fields of a message that are never told from such a block.
+const OWN: [&str; 8] =
+    ["type", "role", "content", "refusal", "reasoning_content", "tool_calls", "function_call", ANNOTATIONS];

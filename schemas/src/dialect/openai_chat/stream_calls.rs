@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::calls::arguments;
+use super::calls::{CUSTOM, arguments, call_extra};
 use super::response::made_id;
+use crate::chat::Extra;
 use crate::delta::Delta;
 use crate::dialect::read::{Fields, Mismatch, Path, array};
 
@@ -25,6 +26,7 @@ struct Piece {
     id: Option<String>,
     name: Option<String>,
     arguments: String,
+    extra: Extra,
 }
 
 impl StreamCalls {
@@ -44,7 +46,7 @@ impl StreamCalls {
         let path = fields.at("function_call");
         if let Some(value) = fields.take("function_call") {
             let (name, arguments) = function(value, &path)?;
-            let piece = Piece { index: Some(0), id: None, name, arguments };
+            let piece = Piece { index: Some(0), id: None, name, arguments, extra: Extra::new() };
             self.push(piece, &path, response_id, deltas)?;
         }
         Ok(())
@@ -96,7 +98,7 @@ impl StreamCalls {
             self.by_index.insert(index, call);
         }
         self.ids.push(id.clone());
-        deltas.push(Delta::ToolCallStart { index: wire(call), id, name });
+        deltas.push(Delta::ToolCallStart { index: wire(call), id, name, extra: piece.extra.clone() });
         Ok(call)
     }
 }
@@ -109,13 +111,25 @@ fn piece(value: Value, path: &Path<'_>) -> Result<Piece, Mismatch> {
     let mut fields = Fields::of(value, path)?;
     let index = fields.integer("index", 0..=i64::MAX)?;
     let id = fields.string("id")?.filter(|id| !id.is_empty());
-    let at = fields.at("function");
-    let (name, arguments) = fields.take("function").map_or(Ok((None, String::new())), |value| function(value, &at))?;
-    Ok(Piece { index, id, name, arguments })
+    fields.take("type");
+    let kind = if fields.has(CUSTOM) { CUSTOM } else { "function" };
+    let at = fields.at(kind);
+    let (name, arguments) = match fields.take(kind) {
+        Some(value) if kind == CUSTOM => custom(value, &at)?,
+        Some(value) => function(value, &at)?,
+        None => (None, String::new()),
+    };
+    Ok(Piece { index, id, name, arguments, extra: call_extra(kind, fields.rest()) })
 }
 
 fn function(value: Value, path: &Path<'_>) -> Result<(Option<String>, String), Mismatch> {
     let mut fields = Fields::of(value, path)?;
     let name = fields.string("name")?.filter(|name| !name.is_empty());
-    Ok((name, arguments(fields.take("arguments"), &fields.at("arguments"))?))
+    Ok((name, arguments(&mut fields)?))
+}
+
+fn custom(value: Value, path: &Path<'_>) -> Result<(Option<String>, String), Mismatch> {
+    let mut fields = Fields::of(value, path)?;
+    let name = fields.string("name")?.filter(|name| !name.is_empty());
+    Ok((name, fields.string("input")?.unwrap_or_default()))
 }

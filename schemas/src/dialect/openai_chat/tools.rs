@@ -3,6 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::NAME;
+use super::extras::{CACHE_MARK, carry_own, take_own};
+use crate::catalog::Quirks;
 use crate::chat::{Extra, Tool, ToolChoice};
 use crate::dialect::carry::{Notes, carried, carry, fill};
 use crate::dialect::read::{Fields, Mismatch, Path, array};
@@ -59,7 +61,7 @@ fn tool(value: Value, path: &Path<'_>, notes: &mut Notes) -> Result<Tool, Mismat
     if kind == "function" {
         let (inner, at) = (fields.require("function")?, fields.at("function"));
         let outer = fields.rest();
-        outer.keys().for_each(|name| notes.unknown(Path::Field(path, name)));
+        outer.keys().filter(|name| *name != CACHE_MARK).for_each(|name| notes.unknown(Path::Field(path, name)));
         return function(inner, &at, outer, notes);
     }
     if !CARRIED_KINDS.contains(&kind.as_str()) {
@@ -89,7 +91,7 @@ fn function(value: Value, path: &Path<'_>, mut outer: Extra, notes: &mut Notes) 
     inner.keys().for_each(|name| notes.unknown(Path::Field(path, name)));
     carry(&mut outer, "function", inner);
     let mut extra = Extra::new();
-    carry(&mut extra, NAME, outer);
+    carry_own(&mut extra, outer);
     Ok(Tool { name, description, parameters, strict, extra })
 }
 
@@ -154,11 +156,10 @@ fn possible(choice: Option<ToolChoice>, tools: &[Tool], path: &Path<'_>) -> Resu
 }
 
 /// The wire form of a tool, and warnings of what it carries for others.
-pub(super) fn encode(tool: &Tool, notes: &mut Notes) -> Value {
-    notes.foreign(&tool.extra, NAME, "tools");
-    let own = carried(&tool.extra, NAME);
-    if let Some(whole) = own.filter(|own| own.contains_key("type")) {
-        return Value::Object(whole.clone());
+pub(super) fn encode(tool: &Tool, quirks: &Quirks, notes: &mut Notes) -> Value {
+    let own = take_own(&tool.extra, "tools", quirks, notes);
+    if own.contains_key("type") {
+        return Value::Object(own);
     }
     let mut function = Map::from_iter([("name".to_owned(), json!(tool.name))]);
     let description = tool.description.as_ref().map(|text| json!(text));
@@ -166,14 +167,12 @@ pub(super) fn encode(tool: &Tool, notes: &mut Notes) -> Value {
     for (name, value) in [("description", description), ("parameters", tool.parameters.clone()), ("strict", strict)] {
         function.extend(value.map(|value| (name.to_owned(), value)));
     }
-    if let Some(inner) = own.and_then(|own| carried(own, "function")) {
+    if let Some(inner) = carried(&own, "function") {
         fill(&mut function, inner);
     }
     let mut outer =
         Map::from_iter([("type".to_owned(), json!("function")), ("function".to_owned(), Value::Object(function))]);
-    if let Some(own) = own {
-        fill(&mut outer, own);
-    }
+    fill(&mut outer, &own);
     Value::Object(outer)
 }
 

@@ -1,6 +1,6 @@
 //! Finish reasons and token counts, in both directions.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::chat::{FinishReason, Usage};
 use crate::dialect::read::{Fields, Mismatch, Path};
@@ -41,49 +41,82 @@ pub(super) const fn finish_word(reason: FinishReason, legacy_functions: bool) ->
     }
 }
 
-/// Reads a provider's counts; an empty object tells nothing.
-pub(super) fn decode_usage(value: Value, path: &Path<'_>) -> Result<Option<Usage>, Mismatch> {
+/// Reads a provider's counts, and what they tell beside those that the neutral form has; an empty object tells nothing.
+pub(super) fn decode_usage(value: Value, path: &Path<'_>) -> Result<Option<(Usage, Map<String, Value>)>, Mismatch> {
     let mut fields = Fields::of(value, path)?;
     let input = count(&mut fields, "prompt_tokens")?;
     let output = count(&mut fields, "completion_tokens")?;
     let total = count(&mut fields, "total_tokens")?;
-    let cached = detail(&mut fields, "prompt_tokens_details", "cached_tokens")?;
     // DeepSeek's own name.
     let hits = count(&mut fields, "prompt_cache_hit_tokens")?;
-    let reasoning_tokens = detail(&mut fields, "completion_tokens_details", "reasoning_tokens")?.unwrap_or(0);
+    let [cached, cache_write] = details(&mut fields, INPUT_DETAILS, ["cached_tokens", "cache_write_tokens"])?;
+    let [reasoning] = details(&mut fields, OUTPUT_DETAILS, ["reasoning_tokens"])?;
     if input.is_none() && output.is_none() {
         return Ok(None);
     }
     let (input_tokens, output) = (input.unwrap_or(0), output.unwrap_or(0));
     // xAI and Gemini leave reasoning out of completion_tokens, but not out of the total.
     let output_tokens = output.max(total.unwrap_or(0).saturating_sub(input_tokens));
-    Ok(Some(Usage {
+    let usage = Usage {
         input_tokens,
         output_tokens,
         cached_tokens: cached.or(hits).unwrap_or(0),
-        reasoning_tokens,
-        cache_write_tokens: 0,
-    }))
+        reasoning_tokens: reasoning.unwrap_or(0),
+        cache_write_tokens: cache_write.unwrap_or(0),
+    };
+    Ok(Some((usage, fields.rest())))
 }
+
+const INPUT_DETAILS: &str = "prompt_tokens_details";
+const OUTPUT_DETAILS: &str = "completion_tokens_details";
 
 fn count<'p>(fields: &mut Fields<'p>, name: &'p str) -> Result<Option<u64>, Mismatch> {
     Ok(fields.integer(name, 0..=i64::MAX)?.and_then(|count| u64::try_from(count).ok()))
 }
 
-fn detail(fields: &mut Fields<'_>, object: &str, name: &str) -> Result<Option<u64>, Mismatch> {
+/// Takes the counts `names` out of the object `object`; what it tells beside them, zeros apart, is left in its place.
+fn details<const N: usize>(
+    fields: &mut Fields<'_>,
+    object: &str,
+    names: [&str; N],
+) -> Result<[Option<u64>; N], Mismatch> {
     let path = Path::Field(fields.path, object);
-    let Some(value) = fields.take(object) else { return Ok(None) };
-    count(&mut Fields::of(value, &path)?, name)
+    let Some(value) = fields.take(object) else { return Ok([None; N]) };
+    let mut inner = Fields::of(value, &path)?;
+    let mut counts = [None; N];
+    for (found, name) in counts.iter_mut().zip(names) {
+        *found = count(&mut inner, name)?;
+    }
+    let mut rest = inner.rest();
+    rest.retain(|_, value| *value != 0);
+    fields.put_some(object, (!rest.is_empty()).then_some(rest));
+    Ok(counts)
 }
 
-/// The counts for a client.
-pub(super) fn encode_usage(usage: &Usage) -> Value {
+/// The counts for a client; `beside` is what the provider told beside them.
+pub(super) fn encode_usage(usage: &Usage, beside: Option<&Map<String, Value>>) -> Value {
+    let mut body = counts(usage);
+    for (name, value) in beside.into_iter().flatten() {
+        match (&mut body[name], value) {
+            (Value::Object(known), Value::Object(more)) => known.extend(more.clone()),
+            (place @ Value::Null, more) => *place = more.clone(),
+            _ => {}
+        }
+    }
+    body
+}
+
+fn counts(usage: &Usage) -> Value {
     json!({
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.total(),
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
-        "completion_tokens_details": {
+        INPUT_DETAILS: {
+            "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+            "audio_tokens": 0,
+        },
+        OUTPUT_DETAILS: {
             "reasoning_tokens": usage.reasoning_tokens,
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,

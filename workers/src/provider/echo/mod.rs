@@ -128,7 +128,7 @@ impl Echo {
 }
 
 fn call_pieces(call: ToolCall) -> Vec<Delta> {
-    let mut pieces = vec![Delta::ToolCallStart { index: 0, id: call.id, name: call.name }];
+    let mut pieces = vec![Delta::ToolCallStart { index: 0, id: call.id, name: call.name, extra: call.extra }];
     let arguments = call.arguments.split_inclusive(',');
     pieces.extend(arguments.map(|text| Delta::ToolCallArguments { index: 0, text: text.to_owned() }));
     pieces

@@ -1,6 +1,8 @@
 //! What the codec promises: identity there and back, the bytes on the wire, and an answer to whatever comes.
 
 mod error;
+mod fields;
+mod fixtures;
 mod fuzz;
 mod providers;
 mod request;
@@ -9,6 +11,7 @@ mod strategy;
 mod stream;
 
 use super::{ClientOptions, Reply};
+use crate::catalog::Quirks;
 
 /// The reply that every fixed test answers with.
 fn reply() -> Reply {
@@ -18,4 +21,11 @@ fn reply() -> Reply {
         model: "gpt-test".to_owned(),
         options: ClientOptions::default(),
     }
+}
+
+/// A provider that takes everything.
+fn generous() -> Quirks {
+    let mut quirks = Quirks::default();
+    (quirks.reasoning_content, quirks.rich_tool_results, quirks.document_urls) = (true, true, true);
+    quirks
 }

@@ -35,7 +35,7 @@ fn text(text: &str) -> Delta {
 }
 
 fn begins(index: u32, id: &str, name: &str) -> Delta {
-    Delta::ToolCallStart { index, id: id.to_owned(), name: name.to_owned() }
+    Delta::ToolCallStart { index, id: id.to_owned(), name: name.to_owned(), extra: Extra::new() }
 }
 
 fn goes_on(index: u32, text: &str) -> Delta {
@@ -141,7 +141,9 @@ fn some_repeat_the_id_and_the_name_or_leave_them_out() {
 #[test]
 fn azure_begins_without_a_choice() {
     let filter = json!({"id": "", "model": "", "choices": [], "prompt_filter_results": []});
-    assert_eq!(read(&[filter, delta(json!({"content": "hi"})), finish("stop")]), [start(), text("hi"), stop()]);
+    let extra = Extra::from_iter([("openai_chat".to_owned(), json!({"prompt_filter_results": []}))]);
+    let end = Delta::Finish { reason: FinishReason::Stop, extra };
+    assert_eq!(read(&[filter, delta(json!({"content": "hi"})), finish("stop")]), [start(), text("hi"), end]);
 }
 
 #[test]
@@ -194,7 +196,7 @@ fn done_ends_the_reading() {
     decoder.feed(b"\n\n").unwrap();
     assert!(decoder.is_done());
     assert_eq!(decoder.feed(b"data: rubbish\n\n").unwrap(), []);
-    assert_eq!(decoder.finish().unwrap(), []);
+    assert_eq!(decoder.finish().unwrap(), [stop()]);
 }
 
 #[test]

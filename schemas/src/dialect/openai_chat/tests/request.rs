@@ -3,16 +3,11 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::strategy;
+use super::{generous, strategy};
 use crate::catalog::Quirks;
 use crate::chat::{Block, ChatRequest, Extra, ImageSource, Message, Reasoning, Role, ToolChoice, ToolResult};
 use crate::dialect::openai_chat::{Decoded, KNOWN_FIELDS, NAME, decode_request, encode_request};
 use crate::envelope;
-
-/// A provider that takes everything.
-fn generous() -> Quirks {
-    Quirks { reasoning_content: true, ..Quirks::default() }
-}
 
 fn user(text: &str) -> Value {
     json!([{"role": "user", "content": text}])
@@ -180,7 +175,7 @@ fn what_cannot_be_said_is_a_warning() {
     };
     request.sampling.stop = (0..5).map(|stop| stop.to_string()).collect();
     request.extra.insert("anthropic".to_owned(), json!({"top_k": 1}).as_object().unwrap().clone());
-    request.extra.insert(NAME.to_owned(), json!({"logprobs": true}).as_object().unwrap().clone());
+    request.extra.insert(NAME.to_owned(), json!({"store": true}).as_object().unwrap().clone());
     let (body, warnings) = encode_request(&request, "m", &Quirks::default());
     insta::assert_json_snapshot!("foreign_request", json!({"body": body, "warnings": warnings}));
 }

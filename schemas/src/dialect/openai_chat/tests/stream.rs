@@ -18,7 +18,7 @@ pub(super) fn decode(pieces: &[&[u8]]) -> Result<Vec<Delta>, Failure> {
     Ok(deltas)
 }
 
-fn encode(deltas: &[Delta], reply: Reply) -> Vec<u8> {
+pub(super) fn encode(deltas: &[Delta], reply: Reply) -> Vec<u8> {
     let mut encoder = StreamEncoder::new(reply);
     let mut bytes: Vec<u8> = deltas.iter().flat_map(|delta| encoder.encode(delta)).collect();
     bytes.extend(encoder.end());
@@ -26,7 +26,7 @@ fn encode(deltas: &[Delta], reply: Reply) -> Vec<u8> {
     bytes
 }
 
-fn assemble(deltas: &[Delta]) -> Option<ChatResponse> {
+pub(super) fn assemble(deltas: &[Delta]) -> Option<ChatResponse> {
     let mut assembly = Assembly::default();
     deltas.iter().for_each(|delta| assembly.push(delta));
     assembly.into_response()
@@ -63,14 +63,12 @@ fn cut(text: &str, size: usize) -> impl Iterator<Item = String> {
 proptest! {
     #[test]
     fn a_stream_adds_up_to_its_answer(
-        response in strategy::response(),
+        response in strategy::streamed(),
+        logprobs: bool,
         size in 1_usize..6,
         at in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
     ) {
-        let mut response = response;
-        response.extra = Extra::new();
-        response.message.extra = Extra::new();
-        let options = ClientOptions { include_usage: true, ..ClientOptions::default() };
+        let options = ClientOptions { include_usage: true, logprobs, ..ClientOptions::default() };
         let reply = Reply { id: response.id.clone().unwrap(), model: response.model.clone(), options, ..reply() };
         let bytes = encode(&shatter(&response, size), reply);
         let whole = decode(&[&bytes]).unwrap();
@@ -102,9 +100,9 @@ fn spoken() -> Vec<Delta> {
         Delta::ReasoningSignature { signature: "sig".to_owned(), dialect: None, id: None, redacted: false },
         text("Hel"),
         text("lo"),
-        Delta::ToolCallStart { index: 0, id: "c1".to_owned(), name: "f".to_owned() },
+        Delta::ToolCallStart { index: 0, id: "c1".to_owned(), name: "f".to_owned(), extra: Extra::new() },
         Delta::ToolCallArguments { index: 0, text: "{}".to_owned() },
-        Delta::ToolCallStart { index: 1, id: "c2".to_owned(), name: "g".to_owned() },
+        Delta::ToolCallStart { index: 1, id: "c2".to_owned(), name: "g".to_owned(), extra: Extra::new() },
         Delta::Finish { reason: FinishReason::ToolCalls, extra: Extra::new() },
         text("after the end"),
         Delta::Usage { usage: Usage { input_tokens: 3, output_tokens: 2, ..Usage::default() } },

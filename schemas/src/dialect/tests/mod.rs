@@ -1,0 +1,5 @@
+//! What holds of all dialects: the tables of their fields as documentation, and every pair of them together.
+
+mod document;
+mod matrix;
+pub(super) mod paths;
