@@ -23,6 +23,10 @@ pub struct Catalog {
 pub enum ProviderDialect {
     /// OpenAI's chat completions.
     OpenaiChat,
+    /// OpenAI's responses.
+    OpenaiResponses,
+    /// Anthropic's messages.
+    Anthropic,
     /// Answers from the prompt, needs no network.
     Echo,
 }
@@ -38,19 +42,27 @@ pub struct Provider {
     /// For example `https://api.openai.com/v1`; the dialect adds its path. Unused by echo.
     #[serde(default)]
     pub base_url: String,
+    /// What is added to `base_url` instead of the dialect's path; `{model}` in it is the model's name at the provider.
+    #[serde(default)]
+    pub path: Option<String>,
     /// The key, in the file itself. Prefer `credential_env`.
     #[serde(default)]
     pub credential: Option<SecretString>,
     /// The environment variable that holds the key.
     #[serde(default)]
     pub credential_env: Option<String>,
-    /// The header that carries the key; `authorization` sends `Bearer <key>`, any other the bare key (Azure: `api-key`).
-    #[serde(default = "authorization")]
-    pub credential_header: String,
+    /// The header that carries the key: `authorization` sends `Bearer <key>`, any other the bare key (Azure: `api-key`).
+    /// When absent, `x-api-key` for Anthropic's dialect and `authorization` for the others.
+    #[serde(default)]
+    pub credential_header: Option<String>,
+    /// The version of its API: a header of Anthropic's dialect, `2023-06-01` when absent, and the query parameter
+    /// `api-version` of OpenAI's, as Azure has it.
+    #[serde(default)]
+    pub api_version: Option<String>,
     /// More headers, sent as they are.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// More query parameters, sent as they are (Azure: `api-version`).
+    /// More query parameters, sent as they are.
     #[serde(default)]
     pub query: BTreeMap<String, String>,
     /// Lower is tried first.
@@ -135,6 +147,15 @@ impl Tier {
     }
 }
 
+/// Names the version of the API in a header.
+pub const ANTHROPIC_VERSION: &str = "anthropic-version";
+
+/// Names it in the query.
+pub const API_VERSION: &str = "api-version";
+
+/// What stands for the model's name in a [`Provider::path`].
+pub const MODEL_IN_PATH: &str = "{model}";
+
 /// Departures from the dialect, each by name.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -196,6 +217,27 @@ impl Catalog {
 }
 
 impl Provider {
+    /// The header that carries the key.
+    #[must_use]
+    pub fn key_header(&self) -> &str {
+        let usual = if self.dialect == ProviderDialect::Anthropic { "x-api-key" } else { "authorization" };
+        self.credential_header.as_deref().unwrap_or(usual)
+    }
+
+    /// The header that names the version of the API, where its dialect has one.
+    #[must_use]
+    pub fn version_header(&self) -> Option<(&'static str, &str)> {
+        let version = self.api_version.as_deref().unwrap_or("2023-06-01");
+        (self.dialect == ProviderDialect::Anthropic).then_some((ANTHROPIC_VERSION, version))
+    }
+
+    /// The query parameter that names the version of the API, where there is one.
+    #[must_use]
+    pub fn version_query(&self) -> Option<(&'static str, &str)> {
+        let by_query = matches!(self.dialect, ProviderDialect::OpenaiChat | ProviderDialect::OpenaiResponses);
+        self.api_version.as_deref().filter(|_| by_query).map(|version| (API_VERSION, version))
+    }
+
     fn candidate(&self, name: &str) -> Option<Candidate<'_>> {
         if let Some(model) = self.models.iter().find(|model| model.serves(name)) {
             let upstream = model.upstream.clone().unwrap_or_else(|| name.to_owned());
@@ -242,10 +284,6 @@ impl Model {
             None => self.name == name,
         }
     }
-}
-
-fn authorization() -> String {
-    "authorization".to_owned()
 }
 
 const fn hundred() -> u32 {
@@ -307,6 +345,21 @@ mod tests {
         assert_eq!(Prices { input: 0.0, output: 2.0 }.cost_micros(&Usage::default()), Some(0));
         let nonsense = Usage { input_tokens: u64::MAX, ..Usage::default() };
         assert_eq!(Prices { input: 9.0, output: 0.0 }.cost_micros(&nonsense), Some(u64::MAX));
+    }
+
+    #[test]
+    fn keys_and_versions_go_where_the_dialect_has_them() {
+        let provider = |body: serde_json::Value| serde_json::from_value::<Provider>(body).unwrap();
+        let plain = |dialect: &str| provider(json!({"name": "p", "dialect": dialect}));
+        let [anthropic, chat] = [plain("anthropic"), plain("openai_chat")];
+        assert_eq!((anthropic.key_header(), chat.key_header()), ("x-api-key", "authorization"));
+        assert_eq!(anthropic.version_header(), Some(("anthropic-version", "2023-06-01")));
+        assert_eq!((anthropic.version_query(), chat.version_header(), chat.version_query()), (None, None, None));
+        let azure = json!({
+            "name": "p", "dialect": "openai_responses", "credential_header": "api-key", "api_version": "preview",
+        });
+        let azure = provider(azure);
+        assert_eq!((azure.key_header(), azure.version_query()), ("api-key", Some(("api-version", "preview"))));
     }
 
     #[test]

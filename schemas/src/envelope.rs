@@ -51,4 +51,6 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, EnvelopeError> {
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
+mod samples_wide;
+#[cfg(test)]
 mod tests;

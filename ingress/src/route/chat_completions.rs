@@ -73,7 +73,7 @@ async fn submitted(
     request_id: &RequestId,
     headers: &HeaderMap,
     identity: Identity,
-    lane: Lane,
+    lane: Option<Lane>,
     body: JsonBody,
 ) -> Result<Call, ApiError> {
     let JsonBody { bytes, object, hold } = body;
@@ -81,6 +81,7 @@ async fn submitted(
     let work = move || (identity::body_hash(ROUTE, &bytes), decode(object));
     let (body_hash, decoded) = offload(body_bytes, work).await?;
     let (submission, options) = decoded?;
+    let lane = lane.or(options.lane).unwrap_or_default();
     let submission = Submission { lane, ..submission };
     let deadline = Instant::now() + app.config.ingress.synchronous_timeout;
     let entry = rejoin::enter(&app, caller, headers, identity, &body_hash).await?;
@@ -148,10 +149,8 @@ impl Call {
     }
 }
 
-/// How urgent a synchronous call is; normal unless its header says otherwise.
-fn lane(headers: &HeaderMap) -> Result<Lane, Failure> {
-    match headers.get(LANE) {
-        None => Ok(Lane::Normal),
-        Some(value) => submit::parse_lane(LANE_PARAM, value.to_str().unwrap_or_default()),
-    }
+/// How urgent its header says that a synchronous call is. Without one, its `service_tier` may say it.
+fn lane(headers: &HeaderMap) -> Result<Option<Lane>, Failure> {
+    let named = headers.get(LANE).map(|value| value.to_str().unwrap_or_default());
+    named.map(|name| submit::parse_lane(LANE_PARAM, name)).transpose()
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use crate::catalog::{Catalog, Model, Provider, ProviderDialect};
+use crate::catalog::{ANTHROPIC_VERSION, API_VERSION, Catalog, MODEL_IN_PATH, Model, Provider, ProviderDialect};
 
 const ENCODINGS: [&str; 2] = ["o200k_base", "cl100k_base"];
 
@@ -42,7 +42,9 @@ fn of_provider(provider: &Provider) -> Vec<String> {
     if provider.dialect != ProviderDialect::Echo {
         faults.extend(base_url(&provider.base_url).err());
     }
+    faults.extend(path(provider).err());
     faults.extend(credential(provider));
+    faults.extend(api_version(provider));
     faults.extend(headers(provider));
     if provider.models.is_empty() {
         faults.push("it serves no model: add [[provider.model]]".to_owned());
@@ -73,6 +75,46 @@ fn base_url(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn path(provider: &Provider) -> Result<(), String> {
+    let Some(path) = &provider.path else { return Ok(()) };
+    let rest = path.replace(MODEL_IN_PATH, "m");
+    if !path.starts_with('/') {
+        return Err("`path` must begin with /".to_owned());
+    }
+    if rest.contains(['{', '}']) {
+        return Err(format!("`path` may hold {MODEL_IN_PATH} and no other brace"));
+    }
+    if rest.contains(['?', '#']) {
+        return Err("`path` must not hold a query: use `query`".to_owned());
+    }
+    if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("`path` holds characters that no URL may have".to_owned());
+    }
+    Ok(())
+}
+
+fn api_version(provider: &Provider) -> Vec<String> {
+    let Some(version) = &provider.api_version else { return Vec::new() };
+    let mut faults = Vec::new();
+    if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_graphic()) {
+        faults.push("`api_version` is empty, or holds characters that no version has".to_owned());
+    }
+    if provider.dialect == ProviderDialect::Echo {
+        faults.push("`api_version` has no meaning for echo".to_owned());
+    }
+    if provider.version_header().is_some() && provider.headers.keys().any(|name| is_version(name)) {
+        faults.push(format!("it has both `api_version` and {ANTHROPIC_VERSION} in `headers`"));
+    }
+    if provider.version_query().is_some() && provider.query.contains_key(API_VERSION) {
+        faults.push(format!("it has both `api_version` and {API_VERSION} in `query`"));
+    }
+    faults
+}
+
+fn is_version(header: &str) -> bool {
+    header.eq_ignore_ascii_case(ANTHROPIC_VERSION)
+}
+
 fn credential(provider: &Provider) -> Vec<String> {
     let mut faults = Vec::new();
     if provider.credential.is_some() && provider.credential_env.is_some() {
@@ -82,7 +124,7 @@ fn credential(provider: &Provider) -> Vec<String> {
     if key.is_some_and(|key| key.trim() != key || key.is_empty() || !is_header_value(key)) {
         faults.push("`credential` is empty, or holds characters that no header may have".to_owned());
     }
-    if !is_header_name(&provider.credential_header) {
+    if !is_header_name(provider.key_header()) {
         faults.push("`credential_header` is no header name".to_owned());
     }
     faults

@@ -109,7 +109,51 @@ big = "absent"
 [[provider]]
 name = "one"
 dialect = "openai_chat"
+
+[[provider]]
+name = "two"
+dialect = "anthropic"
+base_url = "https://example.org/v1"
+path = "messages?beta=true"
+api_version = "2023 06"
+headers = { Anthropic-Version = "2023-06-01" }
+[[provider.model]]
+name = "m"
+
+[[provider]]
+name = "three"
+dialect = "openai_responses"
+base_url = "https://example.org/v1"
+path = "/{deployment}/responses"
+api_version = "preview"
+query = { api-version = "preview" }
+[[provider.model]]
+name = "m"
 "#;
+
+    /// The examples in the default file's comments: each begins with a table and ends with a line without four blanks.
+    fn examples() -> Vec<String> {
+        let mut examples = Vec::new();
+        for block in DEFAULT.split("\n#   [[provider]]\n").skip(1) {
+            let lines = block.lines().map_while(|line| match line {
+                "#" => Some(""),
+                line => line.strip_prefix("#   "),
+            });
+            examples.push(format!("[[provider]]\n{}", lines.collect::<Vec<_>>().join("\n")));
+        }
+        examples
+    }
+
+    #[test]
+    fn every_example_is_valid() {
+        let examples = examples();
+        assert!(examples.len() >= 4, "{examples:?}");
+        let catalog = parse(&examples.join("\n"), |_| Some("k".to_owned())).unwrap();
+        let dialects: Vec<_> = catalog.providers.iter().map(|provider| provider.dialect.to_string()).collect();
+        for dialect in ["openai_chat", "openai_responses", "anthropic"] {
+            assert!(dialects.contains(&dialect.to_owned()), "{dialect} has no example");
+        }
+    }
 
     #[test]
     fn the_default_is_valid_and_serves_echo() {
@@ -133,7 +177,7 @@ dialect = "openai_chat"
         provider one, model m: `context_window`: expected u32
         provider one, model m: unknown field `weight`
         provider 2: `name` is missing
-        provider 2: `dialect`: expected `openai_chat` or `echo`
+        provider 2: `dialect`: expected one of `openai_chat`, `openai_responses`, `anthropic`, `echo`
         ");
         assert!(!faults.contains("mistaken") && !faults.contains("12345678"));
     }
@@ -155,6 +199,11 @@ dialect = "openai_chat"
         provider one: `base_url` is missing
         provider one: it serves no model: add [[provider.model]]
         provider one: another provider has the same name
+        provider two: `path` must begin with /
+        provider two: `api_version` is empty, or holds characters that no version has
+        provider two: it has both `api_version` and anthropic-version in `headers`
+        provider three: `path` may hold {model} and no other brace
+        provider three: it has both `api_version` and api-version in `query`
         "#);
         assert!(!faults.contains("hidden"));
     }

@@ -19,11 +19,11 @@ use crate::timestamp::Timestamp;
 
 const START: i64 = 1_769_860_800_000;
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(START + seconds * 1000)
 }
 
-fn extra(name: &str) -> Extra {
+pub(super) fn extra(name: &str) -> Extra {
     Extra::from_iter([(name.to_owned(), json!({"float": 0.5, "int": -7, "null": null, "list": [true, "é"]}))])
 }
 

@@ -62,6 +62,35 @@ fn a_frame_is_stored_as_ever() {
     }
 }
 
+/// What the widening of the neutral form added, beside the samples from before it.
+#[test]
+fn what_was_added_for_other_wire_apis_is_stored_as_ever() {
+    let places = ["/request/inline/sampling", "/request/inline/messages/0/content/0", "/request/inline/tools/0"];
+    check(&samples_wide::job(), &[include_str!("../../golden/job_wide.v1.hex")], &places);
+    let places = ["/result", "/result/usage", "/result/output/content/0"];
+    check(&samples_wide::state(), &[include_str!("../../golden/job_state_wide.v1.hex")], &places);
+    let golden: Vec<_> = include_str!("../../golden/frames_wide.v1.hex").split("\n\n").collect();
+    let frames = samples_wide::frames();
+    assert_eq!(frames.len(), golden.len());
+    for (frame, golden) in frames.iter().zip(golden) {
+        check(frame, &[golden], &["/delta"]);
+    }
+}
+
+/// The wide samples have every field that the first ones leave out.
+#[test]
+fn no_field_of_the_neutral_form_is_without_a_sample() {
+    let written = format!("{}{}", json(&samples_wide::job()), json(&samples_wide::state()));
+    let fields = ["user", "reasoning_budget", "top_k", "logprobs", "top_logprobs", "cache_write_tokens", "redacted"];
+    for field in fields.iter().chain(&["document", "title", "dialect", "signature"]) {
+        assert!(written.contains(&format!("\"{field}\"")), "{field}");
+    }
+}
+
+fn json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap()
+}
+
 #[test]
 fn an_absent_field_has_its_default() {
     let mut earlier: Value = decode(&encode(&samples::state()).unwrap()).unwrap();

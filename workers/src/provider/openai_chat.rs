@@ -65,7 +65,7 @@ impl OpenaiChat {
             .map_err(|_| broken(ErrorCode::Internal, "the provider request could not be encoded"))?;
         let idempotency_key = self.quirks.idempotency_key.then_some(call.idempotency_key.as_str());
         progress.sent = true;
-        let outgoing = Outgoing { body, stream: call.request.stream, idempotency_key };
+        let outgoing = Outgoing { body, model: call.upstream, stream: call.request.stream, idempotency_key };
         let response = self.transport.send(outgoing).await.map_err(|(failure, sent)| {
             progress.sent = sent;
             failure

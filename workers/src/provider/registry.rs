@@ -138,6 +138,9 @@ impl Client {
             ProviderDialect::OpenaiChat => {
                 Self::OpenaiChat(Box::new(OpenaiChat::new(provider, config, metrics.clone())?))
             }
+            dialect @ (ProviderDialect::OpenaiResponses | ProviderDialect::Anthropic) => {
+                return Err(TransportError::Dialect(dialect));
+            }
         })
     }
 }

@@ -8,7 +8,7 @@ use super::message::said;
 use super::response::{known_finish, logprobs};
 use super::stream_calls::StreamCalls;
 use super::stream_rest::Rest;
-use super::words::decode_usage;
+use super::words::{Told, decode_usage};
 use super::{NAME, error};
 use crate::chat::{Block, FinishReason, Usage};
 use crate::delta::{ANNOTATIONS, Delta};
@@ -71,7 +71,9 @@ impl Chunks {
     fn chunk(&mut self, chunk: Value, deltas: &mut Vec<Delta>) -> Result<(), Mismatch> {
         let mut fields = Fields::of(chunk, &Path::Root)?;
         let path = fields.at("usage");
-        if let Some((usage, beside)) = fields.take("usage").map_or(Ok(None), |value| decode_usage(value, &path))? {
+        if let Some(Told { usage, beside }) =
+            fields.take("usage").map_or(Ok(None), |value| decode_usage(value, &path))?
+        {
             // Some tell a running sum in every chunk: the last one counts, and is given once, at the end.
             self.usage = Some(usage);
             self.rest.usage(beside);

@@ -143,8 +143,8 @@ fn split(blocks: &[Block]) -> (Vec<&ToolResult>, Vec<&Block>) {
         Block::ToolResult(result) => Some(result),
         _ => None,
     });
-    let said =
-        blocks.iter().filter(|block| !matches!(block, Block::ToolResult(_) | Block::ToolCall(_) | Block::Reasoning(_)));
+    let elsewhere = |block: &&Block| matches!(block, Block::ToolResult(_) | Block::ToolCall(_) | Block::Reasoning(_));
+    let said = blocks.iter().filter(|block| !elsewhere(block) && fields_of(block).is_none());
     (results.collect(), said.collect())
 }
 

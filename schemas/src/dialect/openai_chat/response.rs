@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::annotations::{attach, of_message};
 use super::message::{carry_rest, said};
-use super::words::{Finish, decode_usage, encode_usage, finish_word};
+use super::words::{Finish, Told, decode_usage, encode_usage, finish_word};
 use super::{NAME, Reply, calls, error};
 use crate::catalog::Quirks;
 use crate::chat::{Block, ChatResponse, Extra, FinishReason, Message, Role};
@@ -61,8 +61,10 @@ fn decode(value: Value) -> Result<ChatResponse, Mismatch> {
     own.extend(word.map(|word| (FINISH_REASON.to_owned(), json!(word))));
     carry(&mut own, LOGPROBS, more_logprobs);
     carry(&mut own, CHOICE, choice.rest());
-    let (usage, more_usage) = usage.unzip();
-    carry(&mut own, USAGE, more_usage.unwrap_or_default());
+    let usage = usage.map(|Told { usage, beside }| {
+        carry(&mut own, USAGE, beside);
+        usage
+    });
     let mut extra = Extra::new();
     carry(&mut extra, NAME, own);
     Ok(ChatResponse { id, model, message, finish, usage, logprobs, extra })

@@ -41,8 +41,16 @@ pub(super) const fn finish_word(reason: FinishReason, legacy_functions: bool) ->
     }
 }
 
+/// A provider's counts.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) usage: Usage,
+    /// What it tells beside them.
+    pub(super) beside: Map<String, Value>,
+}
+
 /// Reads a provider's counts, and what they tell beside those that the neutral form has; an empty object tells nothing.
-pub(super) fn decode_usage(value: Value, path: &Path<'_>) -> Result<Option<(Usage, Map<String, Value>)>, Mismatch> {
+pub(super) fn decode_usage(value: Value, path: &Path<'_>) -> Result<Option<Told>, Mismatch> {
     let mut fields = Fields::of(value, path)?;
     let input = count(&mut fields, "prompt_tokens")?;
     let output = count(&mut fields, "completion_tokens")?;
@@ -64,7 +72,7 @@ pub(super) fn decode_usage(value: Value, path: &Path<'_>) -> Result<Option<(Usag
         reasoning_tokens: reasoning.unwrap_or(0),
         cache_write_tokens: cache_write.unwrap_or(0),
     };
-    Ok(Some((usage, fields.rest())))
+    Ok(Some(Told { usage, beside: fields.rest() }))
 }
 
 const INPUT_DETAILS: &str = "prompt_tokens_details";

@@ -2,4 +2,5 @@
 
 mod document;
 mod matrix;
+pub(super) mod mutate;
 pub(super) mod paths;

@@ -104,6 +104,21 @@ async fn address_headers_and_key_are_as_configured() {
 }
 
 #[tokio::test]
+async fn a_version_and_a_path_are_data() {
+    let fake = Fake::start_at("/openai/deployments/m/chat/completions", |asked| proper(asked, "x")).await;
+    let azure = "path = \"/openai/deployments/{model}/chat/completions\"\napi_version = \"2024-10-21\"\n\
+                 credential = \"k-e-y\"\ncredential_header = \"api-key\"\nquery = { a = \"b c\" }";
+    let registry = registry(&fake.entry(azure), &config(&[]));
+    let candidate = best(registry.catalog(), "m");
+    let request = asking("one two three", false);
+    registry.call(&candidate, &call(&request, &candidate), None).await.unwrap();
+    let asked = fake.asked();
+    let expected = "/v1/openai/deployments/m/chat/completions?a=b+c&api-version=2024-10-21";
+    assert_eq!(asked[0].uri.to_string(), expected);
+    assert_eq!(asked[0].header("api-key"), Some("k-e-y"));
+}
+
+#[tokio::test]
 async fn content_types_and_stream_flags_may_lie() {
     let streamed = events("hello there").concat();
     for (content_type, body) in [

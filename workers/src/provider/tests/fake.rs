@@ -33,6 +33,7 @@ impl Asked {
 
 #[derive(Clone)]
 struct Shared {
+    path: String,
     answer: Arc<dyn Fn(&Asked) -> Response + Send + Sync>,
     book: Arc<Mutex<Vec<Asked>>>,
 }
@@ -47,7 +48,12 @@ pub(super) struct Fake {
 impl Fake {
     /// One that answers every correct request so.
     pub(super) async fn start(answer: impl Fn(&Asked) -> Response + Send + Sync + 'static) -> Self {
-        let shared = Shared { answer: Arc::new(answer), book: Arc::default() };
+        Self::start_at("/chat/completions", answer).await
+    }
+
+    /// The same, below another path.
+    pub(super) async fn start_at(path: &str, answer: impl Fn(&Asked) -> Response + Send + Sync + 'static) -> Self {
+        let shared = Shared { path: format!("/v1{path}"), answer: Arc::new(answer), book: Arc::default() };
         let router = Router::new().fallback(serve).with_state(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -118,20 +124,20 @@ async fn serve(State(shared): State<Shared>, method: Method, uri: Uri, headers: 
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let asked = Asked { uri, headers, body };
     shared.book.lock().unwrap().push(asked.clone());
-    match complaint(&method, &asked) {
+    match complaint(&shared.path, &method, &asked) {
         Some(complaint) => (StatusCode::IM_A_TEAPOT, complaint).into_response(),
         None => (shared.answer)(&asked),
     }
 }
 
-fn complaint(method: &Method, asked: &Asked) -> Option<String> {
+fn complaint(path: &str, method: &Method, asked: &Asked) -> Option<String> {
     let allowed = ["model", "messages", "stream", "stream_options"];
     let fields = asked.body.as_object()?;
     let streamed = asked.body["stream"] == true;
     let accept = if streamed { "text/event-stream" } else { "application/json" };
     let faults = [
         (method != Method::POST, "not a POST"),
-        (asked.uri.path() != "/v1/chat/completions", "wrong path"),
+        (asked.uri.path() != path, "wrong path"),
         (asked.header("content-type") != Some("application/json"), "wrong content type"),
         (asked.header("accept") != Some(accept), "wrong accept"),
         (fields.keys().any(|field| !allowed.contains(&field.as_str())), "unknown field"),

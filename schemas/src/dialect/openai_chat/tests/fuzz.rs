@@ -1,14 +1,19 @@
-//! Whatever comes, the codec answers: never a panic, and always a failure of the right kind.
+//! Whatever comes, the codec answers: never a panic, always a failure of the right kind, never more than came in.
+//! `PORTBROKER_FUZZ_SECONDS` lets the damaged bodies and streams go on for so long.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::fixtures::{REQUESTS, RESPONSES, STREAMS};
 use super::{reply, strategy};
 use crate::catalog::Quirks;
+use crate::delta::{Assembly, Delta};
 use crate::dialect::openai_chat::{
-    KNOWN_FIELDS, StreamDecoder, classify, decode_request, decode_response, encode_request, encode_response,
+    KNOWN_FIELDS, StreamDecoder, StreamEncoder, classify, decode_request, decode_response, encode_request,
+    encode_response,
 };
+use crate::dialect::tests::mutate::damaged;
 use crate::error::ErrorCode;
 
 /// JSON of the dialect's own names and words, put together in any way.
@@ -45,6 +50,12 @@ fn jumble() -> impl Strategy<Value = Value> {
         "prompt_tokens_details",
         "cached_tokens",
         "thinking",
+        "file",
+        "file_data",
+        "cache_control",
+        "annotations",
+        "logprobs",
+        "audio",
     ];
     let name = prop::sample::select([&names[..], KNOWN_FIELDS].concat());
     let leaf = prop_oneof![
@@ -95,10 +106,43 @@ fn check_answer(body: &[u8]) {
         drop(encode_response(&response, &reply()));
     }
     drop(classify(400, None, body));
+    let whole = stream(&[body]);
+    let middle = body.len() / 2;
+    assert_eq!(stream(&[&body[..middle], &body[middle..]]), whole);
+}
+
+/// What a stream gives, nothing if it is broken. A client is told the same.
+fn stream(pieces: &[&[u8]]) -> Option<Vec<Delta>> {
     let mut decoder = StreamDecoder::new(1 << 16);
-    if decoder.feed(body).is_ok() {
-        drop(decoder.finish());
+    let mut deltas = Vec::new();
+    for piece in pieces {
+        deltas.extend(decoder.feed(piece).ok()?);
     }
+    deltas.extend(decoder.finish().ok()?);
+    let (mut assembly, mut encoder) = (Assembly::default(), StreamEncoder::new(reply()));
+    let told: usize = deltas
+        .iter()
+        .map(|delta| {
+            assembly.push(delta);
+            encoder.encode(delta).len()
+        })
+        .sum();
+    assert!(assembly.finished());
+    // The longest escape of a byte is six, and every delta is a chunk of its own.
+    let came: usize = pieces.iter().map(|piece| piece.len()).sum();
+    assert!(told <= 6 * came + 400 * (deltas.len() + 2), "{told} bytes of {came}");
+    Some(deltas)
+}
+
+#[test]
+fn damaged_fixtures_are_answered() {
+    let texts = [&REQUESTS[..], &RESPONSES, &STREAMS].concat();
+    damaged(&texts, |bytes| {
+        check_answer(bytes);
+        if let Ok(body) = serde_json::from_slice(bytes) {
+            check_request(body).unwrap();
+        }
+    });
 }
 
 proptest! {

@@ -17,11 +17,14 @@ use crate::dialect::{anthropic, openai_chat};
 use crate::error::Failure;
 use crate::state::Warning;
 
+/// Something, and the warnings on the way to it.
+type Warned<T> = (T, Vec<Warning>);
+
 /// The codec of one dialect.
 struct Dialect {
     name: &'static str,
-    decode_request: fn(Value) -> Result<(ChatRequest, Vec<Warning>), Failure>,
-    encode_request: fn(&ChatRequest) -> (Value, Vec<Warning>),
+    decode_request: fn(Value) -> Result<Warned<ChatRequest>, Failure>,
+    encode_request: fn(&ChatRequest) -> Warned<Value>,
     decode_response: fn(&[u8]) -> Result<ChatResponse, Failure>,
     encode_response: fn(&ChatResponse) -> Value,
     decode_stream: fn(&[u8]) -> Result<Vec<Delta>, Failure>,
