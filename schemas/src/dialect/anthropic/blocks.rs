@@ -30,9 +30,9 @@ pub(super) fn text(text: &str, extra: &Extra) -> Value {
     Value::Object(body)
 }
 
-/// A tool call.
+/// A tool call. A provider takes no other ids than [`wire_id`] gives.
 pub(super) fn tool_use(id: &str, name: &str, input: Value, extra: &Extra) -> Value {
-    with_own(json!({"type": "tool_use", "id": wire_id(id), "name": name, "input": input}), extra)
+    with_own(json!({"type": "tool_use", "id": id, "name": name, "input": input}), extra)
 }
 
 /// Thinking and its proof.

@@ -9,8 +9,11 @@ use crate::dialect::carry::{Notes, carry};
 use crate::dialect::proof;
 use crate::dialect::read::{Fields, Mismatch, Path, array};
 
+/// Block types of which the role of the message is known.
+const PLACED: [&str; 6] = ["document", "image", "redacted_thinking", "thinking", "tool_result", "tool_use"];
+
 /// Block types that this dialect knows and the neutral form does not.
-const OPAQUE: [&str; 21] = [
+const OPAQUE: [&str; 19] = [
     "advisor_tool_result",
     "bash_code_execution_tool_result",
     "browser_state",
@@ -30,9 +33,6 @@ const OPAQUE: [&str; 21] = [
     "tool_search_tool_result",
     "web_fetch_tool_result",
     "web_search_tool_result",
-    // Pictures and documents whose source only the provider knows.
-    "image",
-    "document",
 ];
 
 /// Fields of blocks that this dialect knows and only carries.
@@ -85,8 +85,7 @@ fn block(value: Value, path: &Path<'_>, writer: Writer, notes: &mut Notes) -> Re
         ("thinking", Role::Assistant) => thinking(fields, writer, notes).map(Some),
         ("redacted_thinking", Role::Assistant) => redacted(fields, writer, notes).map(Some),
         ("tool_result", Role::User) => tool_result(fields, notes).map(Some),
-        ("image" | "document" | "tool_use" | "thinking" | "redacted_thinking" | "tool_result", _)
-        | (_, Role::System) => {
+        _ if !may_stand(&kind, writer) => {
             let message = format!("a block of type `{kind}` cannot stand in a message of this role");
             Err(if is_known(&kind) {
                 Mismatch::at(&fields.at("type"), message)
@@ -95,7 +94,7 @@ fn block(value: Value, path: &Path<'_>, writer: Writer, notes: &mut Notes) -> Re
             })
         }
         _ => {
-            if !OPAQUE.contains(&kind.as_str()) {
+            if !is_known(&kind) {
                 notes.unknown(fields.at("type"));
             }
             Ok(Some(opaque(fields, &kind)))
@@ -103,8 +102,17 @@ fn block(value: Value, path: &Path<'_>, writer: Writer, notes: &mut Notes) -> Re
     }
 }
 
+/// Whether a block that is not read may be carried. What a provider answers may be anything.
+fn may_stand(kind: &str, writer: Writer) -> bool {
+    match writer {
+        Writer::Provider => true,
+        Writer::Client(Role::System) => false,
+        Writer::Client(_) => !PLACED.contains(&kind),
+    }
+}
+
 fn is_known(kind: &str) -> bool {
-    OPAQUE.contains(&kind) || ["tool_use", "thinking", "redacted_thinking", "tool_result"].contains(&kind)
+    OPAQUE.contains(&kind) || PLACED.contains(&kind)
 }
 
 fn opaque(mut fields: Fields<'_>, kind: &str) -> Block {

@@ -150,7 +150,7 @@ fn said(block: &Block, place: &str, notes: &mut Notes) -> Option<Value> {
             if !exact {
                 notes.warn("changed_field", place, "the arguments are no JSON object: sent as the text of one field");
             }
-            Some(blocks::tool_use(&call.id, &call.name, input, &call.extra))
+            Some(blocks::tool_use(&blocks::wire_id(&call.id), &call.name, input, &call.extra))
         }
         Block::ToolResult(result) => Some(tool_result(result, place, notes)),
         Block::Reasoning(reasoning) => thinking(reasoning, place, notes),

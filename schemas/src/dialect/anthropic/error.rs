@@ -117,7 +117,8 @@ impl<'a> Told<'a> {
     }
 
     fn is_out_of_credit(&self) -> bool {
-        self.kind == Some("billing_error") || self.mentions(&["credit balance is too low", "usage limits"])
+        self.kind == Some("billing_error")
+            || self.mentions(&["credit balance is too low", "specified api usage limits"])
     }
 
     fn sentence(&self, status: u16) -> String {

@@ -1,7 +1,4 @@
-//! What becomes of every field of this API. Efforts and budgets of thinking: an effort goes to a provider as it came,
-//! `minimal` as `low`, `none` as disabled thinking; with it, unless the request says itself how to think, `adaptive`.
-//! By the quirk `thinking_budget` it goes as a budget: `minimal` 1024, `low` 2048, `medium` 8192, `high` 16384,
-//! `xhigh` and `max` 32768, each below `max_tokens`. A budget goes as it came.
+//! What becomes of every field of this API.
 
 use crate::dialect::fields::Field;
 use crate::dialect::fields::Treatment::{Carried, Mapped, Refused, Warned};
@@ -69,7 +66,13 @@ pub const FIELDS: &[Field] = &[
     Field::new("thinking.type", Mapped, "`adaptive`, `between_tools` and unknown ones are carried"),
     Field::new("thinking.budget_tokens", Mapped, "1024 at least"),
     Field::new("thinking.display", Carried, ""),
-    Field::new("output_config.effort", Mapped, "as `reasoning_effort`; see the head of this table's file"),
+    Field::new(
+        "output_config.effort",
+        Mapped,
+        "as `reasoning_effort`; of other clients `minimal` is sent as `low`, `none` as disabled thinking, the others \
+         with `adaptive` thinking unless they say how to think; by quirk as a budget, below `max_tokens`: 1024, 2048, \
+         8192, 16384, 32768 from `minimal` to `xhigh`",
+    ),
     Field::new("output_config.format", Mapped, "under the name `response`, strict, as this API always is"),
     Field::new("output_config.task_budget", Carried, "as any other field of it"),
     Field::new("output_format", Mapped, "as `output_config.format`, which wins, with a warning"),

@@ -1,5 +1,5 @@
 //! How hard to think and in what form to answer, in both directions: `thinking`, `output_config`, `output_format`.
-//! [`FIELDS`](super::FIELDS) has the table of efforts and budgets.
+//! [`FIELDS`](super::FIELDS) tells which effort is which budget.
 
 use serde_json::{Map, Value, json};
 

@@ -161,6 +161,14 @@ fn what_is_no_answer_is_a_failure() {
 }
 
 #[test]
+fn a_provider_may_answer_with_any_block() {
+    let kinds = ["image", "document", "tool_result", "block_of_tomorrow"];
+    let content: Vec<_> = kinds.iter().map(|kind| json!({"type": kind, "x": 1})).collect();
+    let response = decode(&with("content", json!(content))).unwrap();
+    assert_eq!(encode_response(&response, &reply())["content"], json!(content));
+}
+
+#[test]
 fn a_providers_proof_is_its_own_whatever_it_looks_like() {
     let looks_wrapped = "pb1.openai_responses.eyJzaWduYXR1cmUiOiJlbmMifQ";
     let content = json!([{"type": "thinking", "thinking": "x", "signature": looks_wrapped}]);
