@@ -27,6 +27,8 @@ pub(crate) struct App {
     pub(crate) broker: Broker,
     /// Who serves which model.
     pub(crate) catalog: Catalog,
+    /// Tokens of requests.
+    pub(crate) counter: context::Counter,
     /// History.
     pub(crate) store: Store,
     /// Who may call.

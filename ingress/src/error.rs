@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use broker::{BrokerError, SubmitError};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use schemas::dialect::openai_chat;
+use schemas::dialect::{anthropic, openai_chat};
 use schemas::error::{ErrorBody, ErrorCode, Failure};
 use schemas::view::Status;
 use serde::Serialize;
@@ -24,13 +24,21 @@ pub(crate) enum Surface {
     Native,
     /// OpenAI's.
     OpenAi,
+    /// Anthropic's.
+    Anthropic,
 }
 
 impl Surface {
     /// The API of `path`.
     pub(crate) fn of(path: &str) -> Self {
-        let openai = ["/v1/chat/", "/v1/models"].iter().any(|start| path.starts_with(start));
-        if openai { Self::OpenAi } else { Self::Native }
+        let any = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
+        if any(&["/v1/messages", "/api/anthropic/"]) {
+            Self::Anthropic
+        } else if any(&["/v1/chat/", "/v1/models", "/v1/responses"]) {
+            Self::OpenAi
+        } else {
+            Self::Native
+        }
     }
 }
 
@@ -162,6 +170,11 @@ impl ApiError {
                 serde_json::to_vec(&NativeBody { error, status: self.ended })
             }
             Surface::OpenAi => serde_json::to_vec(&openai_chat::encode_error(&self.failure)),
+            Surface::Anthropic => {
+                let mut body = anthropic::encode_error(&self.failure);
+                body["request_id"] = trace_id.into();
+                serde_json::to_vec(&body)
+            }
         };
         // Both are plain structures of strings, which always serialise.
         body.unwrap_or_default()

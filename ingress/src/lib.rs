@@ -6,7 +6,9 @@ mod answer;
 mod app;
 mod auth;
 mod body;
+mod call;
 mod components;
+mod count;
 mod dead;
 mod disk;
 mod error;
@@ -25,6 +27,7 @@ pub mod record;
 mod rejoin;
 mod report;
 mod request_id;
+mod responses;
 mod route;
 mod router;
 mod server;
@@ -114,6 +117,7 @@ fn assemble(
     let breaks = rejoin::breaks::Breaks::new(config.ingress.retry_join, series.clients.broken.clone());
     Ok(Arc::new(App {
         catalog: catalog(&config)?,
+        counter: context::Counter::new(count::REMEMBERED),
         store: Store::open(&config.database, &config.data_dir)?,
         keys: auth::Keys::new(&config.ingress),
         memory: memory::BodyMemory::new(config.ingress.body_memory_bytes),

@@ -28,6 +28,9 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
     let response = next.run(request).instrument(span).await;
     let mut response = error::render(response, surface, request_id.as_str());
     if let Some(value) = request_id.header() {
+        if surface == Surface::Anthropic {
+            response.headers_mut().insert(request_id::ANTHROPIC_HEADER, value.clone());
+        }
         response.headers_mut().insert(request_id::HEADER, value);
     }
     line.end(&response);
@@ -77,7 +80,8 @@ impl Line {
     fn count_chat(&self, job: bool, status: StatusCode, seconds: f64) {
         let Some(operation) = operation(self.method, &self.route) else { return };
         self.app.chat.request_duration_seconds.with_label_values(&[operation]).observe(seconds);
-        if matches!(operation, "submit" | "replay" | "chat") && !job && !status.is_success() {
+        if matches!(operation, "submit" | "replay" | "chat" | "responses" | "messages") && !job && !status.is_success()
+        {
             self.app.chat.requests_total.with_label_values(&["error"]).inc();
         }
     }
@@ -109,6 +113,8 @@ fn operation(method: &str, route: &str) -> Option<&'static str> {
         ("GET", "/v1/jobs/{id}/events") => Some("events"),
         ("POST", "/v1/jobs/{id}/cancel") => Some("cancel"),
         ("POST", "/v1/chat/completions") => Some("chat"),
+        ("POST", "/v1/responses") => Some("responses"),
+        ("POST", "/v1/messages" | "/api/anthropic/v1/messages") => Some("messages"),
         _ => None,
     }
 }

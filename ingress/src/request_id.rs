@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Where the id travels.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// Where the clients of Anthropic's API look for it.
+pub(crate) const ANTHROPIC_HEADER: HeaderName = HeaderName::from_static("request-id");
 const LONGEST: usize = 128;
 
 /// The id of one HTTP request.

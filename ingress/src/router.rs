@@ -20,7 +20,8 @@ use crate::error::ApiError;
 use crate::linger::linger;
 use crate::observe::observe;
 use crate::route::{
-    alerts, chat_completions, dead, dead_list, fallback, job_events, job_list, jobs, models, openapi, queue_status,
+    alerts, chat_completions, dead, dead_list, fallback, job_events, job_list, jobs, messages, models, openapi,
+    queue_status, response_items, responses,
 };
 
 /// Most bytes of a path with its query.
@@ -62,6 +63,14 @@ pub(crate) const ROUTES: &[Route] = &[
     route("/v1/dead/{id}", Access::Key, &["GET", "DELETE"], || get(dead::get).delete(dead::delete)),
     route("/v1/dead/{id}/replay", Access::Key, &["POST"], || post(dead::replay)),
     route("/v1/chat/completions", Access::Key, &["POST"], || post(chat_completions::create)),
+    route("/v1/responses", Access::Key, &["POST"], || post(responses::create)),
+    route("/v1/responses/{id}", Access::Key, &["DELETE", "GET"], || get(responses::get).delete(responses::delete)),
+    route("/v1/responses/{id}/cancel", Access::Key, &["POST"], || post(responses::cancel)),
+    route("/v1/responses/{id}/input_items", Access::Key, &["GET"], || get(response_items::list)),
+    route("/v1/messages", Access::Key, &["POST"], || post(messages::create)),
+    route("/v1/messages/count_tokens", Access::Key, &["POST"], || post(messages::count_tokens)),
+    route("/api/anthropic/v1/messages", Access::Key, &["POST"], || post(messages::create)),
+    route("/api/anthropic/v1/messages/count_tokens", Access::Key, &["POST"], || post(messages::count_tokens)),
     route("/v1/models", Access::Key, &["GET"], || get(models::list)),
     route("/v1/models/{*id}", Access::Key, &["GET"], || get(models::get)),
     route("/v1/alerts/test", Access::Admin, &["POST"], || post(alerts::test)),

@@ -17,6 +17,8 @@ pub const DEAD: &str = "DEAD";
 pub const ALERTS: &str = "ALERTS";
 /// Calls whose client lost its connection, for its retry to join; in memory.
 pub const RETRIES: &str = "RETRIES";
+/// Jobs that their client deleted.
+pub const HIDDEN: &str = "HIDDEN";
 /// Object store of bodies over the NATS limit.
 pub const BODIES: &str = "BODIES";
 /// Object store of such bodies of dead jobs, kept for as long as DEAD is.
@@ -106,6 +108,12 @@ pub fn dead_any_lane(tenant: Option<&str>, id: JobId) -> String {
     format!("dead.*.{}.{id}", tenant.as_deref().unwrap_or("*"))
 }
 
+/// The note that a job is not to be shown any more.
+#[must_use]
+pub fn hidden(id: JobId) -> String {
+    format!("hidden.{id}")
+}
+
 /// The note, in DEAD, that a dead job was replayed as another.
 #[must_use]
 pub fn replay(parent: JobId, child: JobId) -> String {
@@ -172,7 +180,7 @@ pub fn token(name: &str) -> String {
 #[must_use]
 pub fn job_id(subject: &str) -> Option<JobId> {
     let position = match subject.split('.').next()? {
-        "state" | "deltas" | "done" | "cancel" | "waiting" => 1,
+        "state" | "deltas" | "done" | "cancel" | "waiting" | "hidden" => 1,
         "replays" => 2,
         "jobs" | "delayed" | "due" | "dead" => 3,
         _ => return None,

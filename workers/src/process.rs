@@ -29,7 +29,7 @@ pub(crate) async fn process(worker: &Worker, delivery: Delivery) {
         session_id = head.session.as_deref().unwrap_or_default(),
         model = %head.model,
     );
-    claim_and_run(worker, delivery).instrument(span).await;
+    Box::pin(claim_and_run(worker, delivery)).instrument(span).await;
 }
 
 async fn claim_and_run(worker: &Worker, delivery: Delivery) {

@@ -183,6 +183,7 @@ impl<'a> Rounds<'a> {
         let call = Call {
             request,
             upstream: &upstream,
+            max_output: admitted.candidate.model.max_output,
             job: id,
             attempt: origin.attempt,
             idempotency_key: idempotency_key(id, &admitted.candidate.provider.name, &ledger),

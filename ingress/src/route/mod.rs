@@ -8,9 +8,12 @@ pub(crate) mod fallback;
 pub(crate) mod job_events;
 pub(crate) mod job_list;
 pub(crate) mod jobs;
+pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod openapi;
 pub(crate) mod queue_status;
+pub(crate) mod response_items;
+pub(crate) mod responses;
 
 use axum::response::{IntoResponse, Response};
 use prometheus::IntGauge;

@@ -1,7 +1,7 @@
 //! Answers while they are made: a job's tokens and changes of status as one sequence, what of an answer a client has
 //! had, and event streams.
 
-pub(crate) mod chat;
+pub(crate) mod answer;
 mod emitted;
 pub(crate) mod follow;
 pub(crate) mod inputs;

@@ -15,6 +15,7 @@ mod drive;
 mod error;
 mod find;
 mod frames;
+mod hidden;
 mod hints;
 mod intake;
 mod janitor;

@@ -19,7 +19,7 @@ pub(crate) async fn set_up(js: &Context, config: &Config) -> Result<(), BrokerEr
     for lane in Lane::iter() {
         ensure(js, jobs(lane, limits)).await?;
     }
-    for stream in [state(limits), delayed(limits), deltas(limits), dead(limits), alerts(limits)] {
+    for stream in [state(limits), delayed(limits), deltas(limits), dead(limits), hidden(limits), alerts(limits)] {
         ensure(js, stream).await?;
     }
     if !config.ingress.retry_join.is_zero() {
@@ -98,6 +98,15 @@ fn retries(config: &Config) -> Stream {
 }
 
 /// Full, it forgets its oldest: refusing the newest would hold up the end of jobs.
+fn hidden(limits: &StreamsConfig) -> Stream {
+    Stream {
+        subjects: vec!["hidden.*".to_owned()],
+        max_messages_per_subject: 1,
+        max_age: limits.retention,
+        ..file(subject::HIDDEN, limits)
+    }
+}
+
 fn dead(limits: &StreamsConfig) -> Stream {
     Stream {
         subjects: vec!["dead.>".to_owned(), "replays.>".to_owned()],

@@ -12,6 +12,7 @@ pub mod proof;
 mod read;
 pub mod scrub;
 pub mod sse;
+pub mod wire;
 
 #[cfg(test)]
 mod tests;

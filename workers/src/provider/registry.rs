@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use runtime::config::WorkerConfig;
-use schemas::catalog::{Candidate, Catalog, Provider, ProviderDialect};
+use schemas::catalog::{Candidate, Catalog, Provider};
 use schemas::catalog_file;
 use schemas::delta::Delta;
+use schemas::dialect::wire::Wire;
 use schemas::error::ErrorCode;
 use tokio::sync::mpsc;
 
 use super::call::{Answer, Call, CallError, Progress, broken};
 use super::echo::{CountTokens, Echo};
+use super::http::Http;
 use super::metrics::ProviderMetrics;
-use super::openai_chat::OpenaiChat;
 use super::transport::TransportError;
 
 /// Why there are no providers.
@@ -53,7 +54,7 @@ pub struct Registry {
 #[derive(Debug)]
 enum Client {
     Echo(Echo),
-    OpenaiChat(Box<OpenaiChat>),
+    Http(Box<Http>),
 }
 
 /// Reads the providers file with its keys; without a file, the embedded default.
@@ -112,7 +113,7 @@ impl Registry {
         let work = async {
             match client {
                 Client::Echo(echo) => echo.call(call, &mut progress).await.map(|response| (response, Vec::new())),
-                Client::OpenaiChat(provider) => provider.call(call, &mut progress).await,
+                Client::Http(provider) => provider.call(call, &mut progress).await,
             }
         };
         match tokio::time::timeout(self.call_timeout, work).await {
@@ -133,14 +134,9 @@ impl Client {
         count: &CountTokens,
         metrics: &ProviderMetrics,
     ) -> Result<Self, TransportError> {
-        Ok(match provider.dialect {
-            ProviderDialect::Echo => Self::Echo(Echo::new(count.clone())),
-            ProviderDialect::OpenaiChat => {
-                Self::OpenaiChat(Box::new(OpenaiChat::new(provider, config, metrics.clone())?))
-            }
-            dialect @ (ProviderDialect::OpenaiResponses | ProviderDialect::Anthropic) => {
-                return Err(TransportError::Dialect(dialect));
-            }
+        Ok(match Wire::of(provider.dialect) {
+            None => Self::Echo(Echo::new(count.clone())),
+            Some(wire) => Self::Http(Box::new(Http::new(provider, wire, config, metrics.clone())?)),
         })
     }
 }

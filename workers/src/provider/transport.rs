@@ -8,7 +8,7 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Client, Response, redirect, retry};
 use runtime::config::WorkerConfig;
-use schemas::catalog::{MODEL_IN_PATH, Provider, ProviderDialect};
+use schemas::catalog::{MODEL_IN_PATH, Provider};
 use schemas::dialect::classify::{Class, Classified};
 use schemas::error::{ErrorCode, Failure};
 use secrecy::{ExposeSecret, SecretString};
@@ -31,9 +31,6 @@ pub enum TransportError {
     /// No HTTP client could be made, for example because the system's certificates are unreadable.
     #[error("no HTTP client can be made for it")]
     Client(#[source] reqwest::Error),
-    /// Its dialect is known, but this release has no client that speaks it.
-    #[error("this release cannot call providers of the dialect {0}")]
-    Dialect(ProviderDialect),
 }
 
 /// The way to one provider.

@@ -30,6 +30,11 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// Whether no item has begun.
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     /// The output of an answer to `reply`'s client.
     pub(super) fn new(reply: &Reply) -> Self {
         Self {

@@ -11,6 +11,9 @@ use crate::chat::{Extra, FinishReason, Usage};
 use crate::delta::Delta;
 use crate::error::{ErrorCode, Failure};
 
+/// Numbers of events that one run of a job has. More events than this no answer within its size limit makes.
+const GENERATION: u64 = 1_000_000;
+
 /// Deltas to a client's stream. Every method gives bytes to send, possibly none. The same calls give the same events
 /// with the same numbers, so that a resumed stream is the whole stream written again less what was seen.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub struct StreamEncoder {
     reply: Reply,
     /// The number of the last event that the client has seen.
     seen: Option<u64>,
+    /// The number of the first event.
+    first: u64,
     /// The number of the next event.
     next: u64,
     progress: Progress,
@@ -45,13 +50,24 @@ impl StreamEncoder {
     pub fn new(reply: Reply, starting_after: Option<u64>) -> Self {
         let output = Output::new(&reply);
         let progress = Progress::New;
-        Self { reply, seen: starting_after, next: 0, progress, output, finish: None, usage: None }
+        Self { reply, seen: starting_after, first: 0, next: 0, progress, output, finish: None, usage: None }
     }
 
     /// The number that the next event will have.
     #[must_use]
     pub const fn next_number(&self) -> u64 {
         self.next
+    }
+
+    /// The pieces from here on are those of a run after `generation` others that may have been heard of, each of which has
+    /// a million numbers of its own. A stream that has begun and said nothing yet begins again: the jump in the numbers
+    /// tells a client that what it saw before is void.
+    pub fn generation(&mut self, generation: u32) {
+        let first = u64::from(generation) * GENERATION;
+        let silent = self.progress == Progress::New || (self.progress == Progress::Open && self.output.is_empty());
+        if first > self.first && silent {
+            (self.first, self.next, self.progress) = (first, first, Progress::New);
+        }
     }
 
     /// The events that begin every stream, to be sent before the first delta is there; later calls give nothing.

@@ -66,7 +66,14 @@ fn asking(text: &str, stream: bool) -> ChatRequest {
 
 fn call<'a>(request: &'a ChatRequest, candidate: &'a Candidate<'_>) -> Call<'a> {
     let job = JobId::new(Timestamp::from_millis(1), 1);
-    Call { request, upstream: &candidate.upstream, job, attempt: 1, idempotency_key: "key-1".to_owned() }
+    Call {
+        request,
+        upstream: &candidate.upstream,
+        max_output: candidate.model.max_output,
+        job,
+        attempt: 1,
+        idempotency_key: "key-1".to_owned(),
+    }
 }
 
 /// Asks until it is so. A test that waits for another process's news has no other way; the limit is only for giving up.

@@ -1,4 +1,4 @@
-//! A provider that speaks OpenAI's chat completions: encode, send, read, decode. What an answer is, whole or streamed,
+//! A provider behind HTTP: encode in its dialect, send, read, decode. What an answer is, whole or streamed,
 //! is told by its first byte: content types lie.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use runtime::config::WorkerConfig;
 use schemas::catalog::{Provider, Quirks};
 use schemas::chat::ChatResponse;
 use schemas::dialect::classify::{Class, Classified, retry_after};
-use schemas::dialect::openai_chat::{self, StreamDecoder};
+use schemas::dialect::wire::{StreamDecoder, Wire};
 use schemas::error::{ErrorCode, Failure};
 use schemas::state::Warning;
 
@@ -22,8 +22,9 @@ const MOST_ERROR_BYTES: usize = 64 * 1024;
 
 /// The client of one such provider.
 #[derive(Debug)]
-pub(super) struct OpenaiChat {
+pub(super) struct Http {
     name: String,
+    wire: Wire,
     transport: Transport,
     quirks: Quirks,
     idle: Duration,
@@ -32,22 +33,30 @@ pub(super) struct OpenaiChat {
 }
 
 /// An answer while it is read.
-enum Incoming {
+struct Incoming {
+    wire: Wire,
+    received: Received,
+}
+
+/// What has come of it.
+enum Received {
     /// Nothing but blanks so far.
     Blank,
     Whole(Vec<u8>),
     Stream(StreamDecoder),
 }
 
-impl OpenaiChat {
+impl Http {
     pub(super) fn new(
         provider: &Provider,
+        wire: Wire,
         config: &WorkerConfig,
         metrics: ProviderMetrics,
     ) -> Result<Self, TransportError> {
         Ok(Self {
             name: provider.name.clone(),
-            transport: Transport::new(provider, openai_chat::PATH, config)?,
+            wire,
+            transport: Transport::new(provider, wire.path(), config)?,
             quirks: provider.quirks.clone(),
             idle: config.idle_timeout,
             most_bytes: config.max_answer_bytes,
@@ -60,7 +69,9 @@ impl OpenaiChat {
         call: &Call<'_>,
         progress: &mut Progress<'_>,
     ) -> Result<(ChatResponse, Vec<Warning>), Classified> {
-        let (body, warnings) = openai_chat::encode_request(call.request, call.upstream, &self.quirks);
+        let limit = self.quirks.default_max_tokens.unwrap_or(call.max_output);
+        let quirks = Quirks { default_max_tokens: Some(limit).filter(|limit| *limit > 0), ..self.quirks.clone() };
+        let (body, warnings) = self.wire.encode_request(call.request, call.upstream, &quirks);
         let body = serde_json::to_vec(&body)
             .map_err(|_| broken(ErrorCode::Internal, "the provider request could not be encoded"))?;
         let idempotency_key = self.quirks.idempotency_key.then_some(call.idempotency_key.as_str());
@@ -85,7 +96,7 @@ impl OpenaiChat {
         stream: bool,
         progress: &mut Progress<'_>,
     ) -> Result<ChatResponse, Classified> {
-        let mut incoming = Incoming::Blank;
+        let mut incoming = Incoming { wire: self.wire, received: Received::Blank };
         let received = self.receive(&mut response, stream, &mut incoming, progress).await;
         match (incoming.end(progress).await, received) {
             (Err(_), Err(fault)) => Err(fault),
@@ -110,7 +121,7 @@ impl OpenaiChat {
                 return Err(broken(ErrorCode::ProviderInvalidResponse, message));
             }
             incoming.feed(&bytes, progress).await?;
-            if matches!(incoming, Incoming::Stream(decoder) if decoder.is_done()) {
+            if matches!(&incoming.received, Received::Stream(decoder) if decoder.is_done()) {
                 // Its end is mostly there already; having read it, the connection can be used again.
                 let _ = chunk(response, None).now_or_never();
                 break;
@@ -131,24 +142,24 @@ impl OpenaiChat {
                 break;
             }
         }
-        openai_chat::classify(status, after, &body)
+        self.wire.classify(status, after, &body)
     }
 }
 
 impl Incoming {
     async fn feed(&mut self, bytes: &[u8], progress: &mut Progress<'_>) -> Result<(), Classified> {
-        if let Self::Blank = self {
+        if let Received::Blank = self.received {
             let bytes = bytes.trim_ascii_start();
             match bytes.first() {
                 None => return Ok(()),
-                Some(b'{' | b'[' | b'<' | b'"') => *self = Self::Whole(Vec::new()),
-                Some(_) => *self = Self::Stream(StreamDecoder::default()),
+                Some(b'{' | b'[' | b'<' | b'"') => self.received = Received::Whole(Vec::new()),
+                Some(_) => self.received = Received::Stream(self.wire.stream_decoder()),
             }
         }
-        match self {
-            Self::Blank => {}
-            Self::Whole(body) => body.extend_from_slice(bytes),
-            Self::Stream(decoder) => {
+        match &mut self.received {
+            Received::Blank => {}
+            Received::Whole(body) => body.extend_from_slice(bytes),
+            Received::Stream(decoder) => {
                 let decoded = decoder.feed(bytes);
                 progress.usage = decoder.usage().or(progress.usage);
                 progress.push(decoded.map_err(classified)?).await;
@@ -158,14 +169,14 @@ impl Incoming {
     }
 
     async fn end(self, progress: &mut Progress<'_>) -> Result<ChatResponse, Classified> {
-        match self {
-            Self::Blank => Err(broken(ErrorCode::ProviderInvalidResponse, "the answer is empty")),
-            Self::Whole(body) => {
-                let response = openai_chat::decode_response(&body).map_err(classified)?;
+        match self.received {
+            Received::Blank => Err(broken(ErrorCode::ProviderInvalidResponse, "the answer is empty")),
+            Received::Whole(body) => {
+                let response = self.wire.decode_response(&body).map_err(classified)?;
                 progress.usage = response.usage;
                 Ok(progress.whole(response).await)
             }
-            Self::Stream(decoder) => {
+            Received::Stream(decoder) => {
                 progress.usage = decoder.usage().or(progress.usage);
                 progress.push(decoder.finish().map_err(classified)?).await;
                 progress.assembled()

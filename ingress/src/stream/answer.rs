@@ -1,4 +1,4 @@
-//! A streamed chat answer. Headers wait for the first content, so that a job that fails before it is answered with its
+//! A streamed answer in the client's own API. Headers wait for the first content, so that a job that fails before it is answered with its
 //! error's own status; after that a failure is an error event, and never looks like an end.
 
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use broker::Record;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use schemas::delta::{Delta, Frame};
-use schemas::dialect::openai_chat::StreamEncoder;
 use schemas::error::Failure;
 
 use super::inputs;
 use super::relay::Relay;
 use crate::answer;
 use crate::app::App;
+use crate::call::Encoder;
 use crate::error::ApiError;
 use crate::waiters::Waiter;
 
@@ -25,14 +25,14 @@ pub(crate) enum Input {
     End(Result<Box<Record>, ApiError>),
 }
 
-/// A chat answer on its way to one client.
-pub(crate) struct ChatStream {
+/// An answer on its way to one client.
+pub(crate) struct AnswerStream {
     /// The service.
     pub(crate) app: Arc<App>,
     /// What happens to the job.
     pub(crate) inputs: BoxStream<'static, Input>,
     /// How the client reads it.
-    pub(crate) encoder: StreamEncoder,
+    pub(crate) encoder: Encoder,
     /// Keeps the job alive while the client is there.
     pub(crate) waiter: Waiter,
 }
@@ -49,20 +49,28 @@ enum Step {
 
 /// The stream once it has begun.
 struct Running {
-    chat: ChatStream,
+    answer: AnswerStream,
     relay: Relay,
     first: Option<Step>,
     /// The job has ended: nothing is to be kept alive any more.
     ended: bool,
 }
 
-impl ChatStream {
+impl AnswerStream {
+    /// Gives the bytes of the answer at once, from what can be said before its first content.
+    pub(crate) fn begin(mut self) -> impl Stream<Item = Bytes> + Send + 'static {
+        let first = self.encoder.open();
+        let running = Running { answer: self, relay: Relay::default(), first: None, ended: false };
+        let rest = stream::unfold(Some(running), |running| async move { running?.next().await });
+        stream::once(async { first }).chain(rest).filter(|bytes| std::future::ready(!bytes.is_empty()))
+    }
+
     /// Waits for the first content, then gives the bytes of the answer.
     ///
     /// # Errors
     /// When the job failed before it had any.
     pub(crate) async fn open(self) -> Result<impl Stream<Item = Bytes> + Send + 'static, ApiError> {
-        let mut running = Running { chat: self, relay: Relay::default(), first: None, ended: false };
+        let mut running = Running { answer: self, relay: Relay::default(), first: None, ended: false };
         match running.step().await {
             Step::Failed(error) => {
                 running.count("failed");
@@ -86,19 +94,23 @@ impl Running {
         };
         match step {
             Step::More(deltas) => {
-                self.chat.app.metrics.clients.frames.inc_by(deltas.len() as u64);
+                self.answer.app.metrics.clients.frames.inc_by(deltas.len() as u64);
                 Some((self.encode(&deltas), Some(self)))
             }
             Step::Last(deltas) => {
-                self.chat.app.metrics.clients.made_up.inc_by(contents(&deltas));
-                let bytes = [self.encode(&deltas), self.chat.encoder.end()].concat();
+                self.answer.app.metrics.clients.made_up.inc_by(contents(&deltas));
+                let bytes = [self.encode(&deltas), self.answer.encoder.end()].concat();
                 self.count("whole");
                 self.leave(false);
                 Some((bytes.into(), None))
             }
             Step::Failed(error) => {
                 self.count("broken");
-                let bytes = self.chat.encoder.error(error.failure());
+                let encoder = &mut self.answer.encoder;
+                let bytes = match self.ended {
+                    true => encoder.failed(error.failure()),
+                    false => encoder.broken(error.failure()),
+                };
                 self.leave(error.is_open());
                 Some((bytes, None))
             }
@@ -107,8 +119,11 @@ impl Running {
 
     async fn step(&mut self) -> Step {
         loop {
-            let deltas = match self.chat.inputs.next().await {
-                Some(Input::Frame(frame)) => self.relay.frame(frame),
+            let deltas = match self.answer.inputs.next().await {
+                Some(Input::Frame(frame)) => {
+                    self.answer.encoder.generation(frame.generation);
+                    self.relay.frame(frame)
+                }
                 Some(Input::End(Ok(record))) => return self.end(&record).await,
                 Some(Input::End(Err(error))) => return Step::Failed(error),
                 None => return Step::Failed(ApiError::unavailable("the broker's connection was closed")),
@@ -123,9 +138,12 @@ impl Running {
 
     async fn end(&mut self, record: &Record) -> Step {
         self.ended = true;
-        let rest = match answer::of_record(&self.chat.app, record).await {
+        let rest = match answer::of_record(&self.answer.app, record).await {
             Ok(whole) => {
                 let replay = inputs::replay(&record.state, &whole);
+                if let Some(first) = replay.as_ref().and_then(|frames| frames.first()) {
+                    self.answer.encoder.generation(first.generation);
+                }
                 self.relay.end(&whole, replay).map_err(|failure: Failure| failure.into())
             }
             Err(error) => Err(error),
@@ -136,18 +154,18 @@ impl Running {
     fn encode(&mut self, deltas: &[Delta]) -> Bytes {
         let mut bytes = BytesMut::new();
         for delta in deltas {
-            bytes.extend_from_slice(&self.chat.encoder.encode(delta));
+            bytes.extend_from_slice(&self.answer.encoder.encode(delta));
         }
         bytes.freeze()
     }
 
     /// A job that goes on has lost this client. An answer that was left `open` is one that its retry may join.
     fn leave(self, open: bool) {
-        self.chat.waiter.told(self.ended, open);
+        self.answer.waiter.told(self.ended, open);
     }
 
     fn count(&self, outcome: &str) {
-        self.chat.app.metrics.clients.streams.with_label_values(&[outcome]).inc();
+        self.answer.app.metrics.clients.streams.with_label_values(&[outcome]).inc();
     }
 }
 
