@@ -32,6 +32,8 @@ pub(crate) struct History {
     pub(crate) mishaps: Vec<Mishap>,
     /// Of jobs that have not ended: where their messages are, as the broker says.
     pub(crate) whereabouts: BTreeMap<JobId, String>,
+    /// How late the instrument itself was woken at worst.
+    pub(crate) lateness: Duration,
     /// How long the workers' leases were.
     pub(crate) lease: Duration,
 }
@@ -42,10 +44,11 @@ impl History {
         self.lease / RENEWALS
     }
 
-    /// How long a holder in good health may take, on a busy machine, from having something to write to its being stored.
-    /// Half a lease: one that is later than that is close to losing it without any fault.
+    /// How long a holder in good health may take from having something to write to its being stored. Half a lease, and on a
+    /// busy machine what was seen of that: a write waits for its turn in worker, proxy and server. At most what a renewal
+    /// may take, or the lease would be lost without any fault.
     pub(crate) fn settling(&self) -> Duration {
-        self.lease / 2
+        (self.lease / 2 + self.lateness * 3).min(self.lease - self.renewal())
     }
 }
 

@@ -11,7 +11,8 @@ use crate::mutant::Mutant;
 const EXAMPLES: &str = "\
 Examples:
   ./tests/chaos/run.sh --minutes 1 --seed 7                     the form that CI runs
-  ./tests/chaos/run.sh --minutes 20 --nodes 3                   the long form on a cluster of three
+  ./tests/chaos/run.sh --minutes 20 --nodes 3 --at-least-jobs 20000
+                                                                the long form on a cluster of three
   ./tests/chaos/run.sh --kills-per-minute 30 --spare nats-a     mostly kills, none of them the broker's
   ./tests/chaos/run.sh --partitions-per-minute 0 --no-redis     no partitions, no Redis
   ./tests/chaos/run.sh --minutes 5 --logs chaos-logs            keeps every process's log in that folder
@@ -23,11 +24,17 @@ Exit status: 0 nothing was violated, 1 something was, 2 the command line is wron
 /// Runs PortBroker as real processes under load, hurts them at random, and holds what every witness saw against the
 /// invariants.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "chaos", after_help = EXAMPLES)]
+#[command(name = "chaos", after_help = EXAMPLES, args_override_self = true)]
 pub(crate) struct Options {
     /// How long load and faults go on; draining and checking come after.
     #[arg(long, default_value_t = 1.0, value_name = "N")]
     pub(crate) minutes: f64,
+    /// They go on beyond that until so many workers were killed, however slow the machine is.
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub(crate) at_least_kills: usize,
+    /// They go on beyond that until so many jobs were accepted.
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub(crate) at_least_jobs: usize,
     /// The same seed makes the same wishes and the same plan of faults; their interleaving is the machine's.
     #[arg(long, default_value_t = 1, value_name = "S")]
     pub(crate) seed: u64,
@@ -79,7 +86,8 @@ pub(crate) struct Options {
     /// Without PostgreSQL: each ingress keeps a history of its own, which is not checked.
     #[arg(long)]
     pub(crate) no_postgres: bool,
-    /// A worker's lease, in milliseconds; it renews three times as often.
+    /// A worker's lease, in milliseconds; it renews three times as often. On a machine that is busy with other things a
+    /// process may wait for its turn longer than that, which no fault explains: give it more.
     #[arg(long, default_value_t = 3000, value_name = "MS")]
     pub(crate) lease: u64,
     /// How long everything may take to come to rest after the last fault, in seconds.

@@ -99,6 +99,10 @@ fn table(history: &History) {
     row("hits on the leader of STATE", &history.faults.iter().filter(|fault| fault.led).count());
     row("versions of records seen", &history.versions.values().map(Vec::len).sum::<usize>());
     row("rows in SQL", &history.rows.as_ref().map_or("none wanted".to_owned(), |rows| rows.len().to_string()));
+    row(
+        "longest wait for its turn",
+        &format!("{} ms, of leases of {} ms", history.lateness.as_millis(), history.lease.as_millis()),
+    );
     println!("{:-<72}", "");
 }
 

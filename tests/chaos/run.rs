@@ -11,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::faults::{self, Log};
 use crate::fleet::{Fleet, faketime};
-use crate::history::{Client, History, Record};
+use crate::history::{Blow, Client, Fault, History, Record};
 use crate::load::{self, Tally};
 use crate::options::Options;
 use crate::{whereabouts, witness};
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_secs(1);
+const PULSE: Duration = Duration::from_millis(50);
 
 /// Runs it and gathers everything that is known.
 pub(crate) async fn run(options: &Options) -> History {
@@ -33,30 +34,54 @@ pub(crate) async fn run(options: &Options) -> History {
     let context = witness::connect(&fleet.broker).await;
     let (log, tally) = (Log::default(), Arc::new(Tally::default()));
     let (over, rested) = (CancellationToken::new(), CancellationToken::new());
+    let late = CancellationToken::new();
     let act = async {
         sleep(options.duration()).await;
+        while !is_enough(options, &tally, &log) {
+            sleep(POLL).await;
+        }
         over.cancel();
     };
+    let lateness = async {
+        over.cancelled().await;
+        sleep(options.drain()).await;
+        late.cancel();
+    };
     let acted = async {
-        let play = (
-            load::run(options, &fleet.bases, Arc::clone(&tally), over.clone()),
-            faults::run(options, &fleet, &context, log.clone(), over.clone()),
-            act,
-        );
-        let (clients, (), ()) = tokio::join!(play.0, play.1, play.2);
+        let ends = load::Ends { stop: over.clone(), late: late.clone() };
+        let play = async {
+            tokio::join!(
+                load::run(options, &fleet.bases, Arc::clone(&tally), ends),
+                faults::run(options, &fleet, &context, log.clone(), over.clone()),
+                act,
+            )
+        };
+        tokio::pin!(play, lateness);
+        let (clients, (), ()) = tokio::select! {
+            played = &mut play => played,
+            () = lateness => play.await,
+        };
         rest(options, &context).await;
         rested.cancel();
         clients
     };
-    let (clients, versions, ()) = tokio::join!(
+    let (clients, versions, (), lateness) = tokio::join!(
         acted,
         witness::follow(context.clone(), rested.clone()),
         progress(&fleet, &tally, &log, rested.clone()),
+        pulse(rested.clone()),
     );
     let mut history = gather(&fleet, &context, options, clients).await;
-    history.versions = versions;
+    (history.versions, history.lateness) = (versions, lateness);
     (history.faults, history.mishaps) = log.read();
     history
+}
+
+/// Whether as much has happened as was asked for.
+fn is_enough(options: &Options, tally: &Tally, log: &Log) -> bool {
+    let is_kill = |fault: &&Fault| fault.blow == Blow::Kill && fault.victim.starts_with("worker");
+    let kills = log.read().0.iter().filter(is_kill).count();
+    kills >= options.at_least_kills && tally.accepted.load(Ordering::Relaxed) >= options.at_least_jobs
 }
 
 /// Waits until every record has ended, those included whose submit was never answered.
@@ -86,6 +111,16 @@ async fn gather(fleet: &Fleet, context: &Context, options: &Options, clients: Ve
     let whereabouts = whereabouts::of(context, stuck).await;
     let (calls, lease) = (fleet.provider.calls(), options.lease());
     History { clients, calls, records, dead, rows, whereabouts, lease, ..History::default() }
+}
+
+/// How late the instrument itself was woken at worst: how long a process of this machine may wait for its turn.
+async fn pulse(stop: CancellationToken) -> Duration {
+    let mut worst = Duration::ZERO;
+    loop {
+        let slept = Instant::now();
+        tokio::select! { () = sleep(PULSE) => {} () = stop.cancelled() => return worst }
+        worst = worst.max(slept.elapsed().saturating_sub(PULSE));
+    }
 }
 
 async fn progress(fleet: &Fleet, tally: &Tally, log: &Log, stop: CancellationToken) {

@@ -251,6 +251,19 @@ fn a_fault_at_another_time_explains_nothing() {
     }
 }
 
+/// Where processes were seen to wait for their turn, a write may take longer; never longer than the lease.
+#[test]
+fn a_busy_machine_is_given_what_was_seen_of_it() {
+    let mut history = sound();
+    history.faults = vec![fault(Blow::Kill, "worker-1", None, (13, 14), &["worker-1"])];
+    assert!(unexplained(&history));
+    history.lateness = Duration::from_millis(200);
+    assert!(!unexplained(&history));
+    history.lateness = Duration::from_secs(60);
+    history.faults[0].began = at(14);
+    assert!(unexplained(&history));
+}
+
 /// Without a call the attempt was exposed from its record on.
 #[test]
 fn an_attempt_that_made_no_call_needs_a_fault_too() {

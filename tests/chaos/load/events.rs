@@ -5,7 +5,8 @@ use schemas::delta::{Delta, Frame};
 use schemas::id::JobId;
 use schemas::state::Outcome;
 use schemas::view::JobView;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::http::{Doors, event, text};
 use super::{PAUSE, Seen};
@@ -23,9 +24,9 @@ struct Reader {
 }
 
 /// Follows `id` to its end; what came on the way, the end last.
-pub(super) async fn follow(doors: &Doors, mut door: usize, id: JobId, deadline: Instant) -> Vec<Event> {
+pub(super) async fn follow(doors: &Doors, mut door: usize, id: JobId, late: &CancellationToken) -> Vec<Event> {
     let (mut reader, mut seen) = (Reader::default(), Vec::new());
-    while Instant::now() < deadline {
+    while !late.is_cancelled() {
         let last = reader.last.map(|(attempt, index)| format!("{attempt}.{index}"));
         match doors.events(door, id, last.as_deref()).await {
             Ok(response) => reader.read(response).await,

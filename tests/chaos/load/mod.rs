@@ -15,7 +15,7 @@ use runtime::clock;
 use schemas::id::JobId;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::history::{Client, Seen};
@@ -39,26 +39,33 @@ pub(crate) struct Tally {
     pub(crate) ended: AtomicUsize,
 }
 
-/// Makes wishes until `stop`, then sees each through to its end, for as long as the drain may take.
-pub(crate) async fn run(
-    options: &Options,
-    bases: &[String],
-    tally: Arc<Tally>,
-    stop: CancellationToken,
-) -> Vec<Client> {
+/// When clients leave off.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    /// No new wishes.
+    pub(crate) stop: CancellationToken,
+    /// No more patience with those that were made.
+    pub(crate) late: CancellationToken,
+}
+
+/// Makes wishes until it is told to stop, then sees each through to its end, for as long as the drain may take.
+pub(crate) async fn run(options: &Options, bases: &[String], tally: Arc<Tally>, ends: Ends) -> Vec<Client> {
     let doors = Doors::new(bases);
     let places = Arc::new(Semaphore::new(options.clients));
     let mut clients = JoinSet::new();
     let mut pace = interval(Duration::from_secs_f64(1.0 / options.jobs_per_second.max(0.01)));
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let deadline = Instant::now() + options.duration() + options.drain();
     for number in 0.. {
         let place = tokio::select! {
-            () = stop.cancelled() => break,
+            () = ends.stop.cancelled() => break,
             place = async { pace.tick().await; Arc::clone(&places).acquire_owned().await } => place,
         };
-        let visit =
-            Visit { wish: Wish::draw(options.seed, number), doors: doors.clone(), tally: Arc::clone(&tally), deadline };
+        let visit = Visit {
+            wish: Wish::draw(options.seed, number),
+            doors: doors.clone(),
+            tally: Arc::clone(&tally),
+            late: ends.late.clone(),
+        };
         tally.wishes.fetch_add(1, Ordering::Relaxed);
         clients.spawn(async move {
             let client = visit.run().await;
@@ -74,7 +81,7 @@ struct Visit {
     wish: Wish,
     doors: Doors,
     tally: Arc<Tally>,
-    deadline: Instant,
+    late: CancellationToken,
 }
 
 impl Visit {
@@ -94,9 +101,7 @@ impl Visit {
         let Some(id) = client.ids().first().copied() else { return client };
         self.tally.accepted.fetch_add(1, Ordering::Relaxed);
         match self.wish.manner {
-            Manner::Streamed => {
-                client.events.extend(events::follow(&self.doors, self.wish.door, id, self.deadline).await)
-            }
+            Manner::Streamed => client.events.extend(events::follow(&self.doors, self.wish.door, id, &self.late).await),
             Manner::Cancelled(after) => self.cancel(&mut client, id, after).await,
             _ => {}
         }
@@ -120,7 +125,7 @@ impl Visit {
             // A deadline that has passed meanwhile.
             let in_vain = seen.iter().any(|event| event.what == Seen::Refused(400));
             client.events.extend(seen);
-            if in_vain || !client.ids().is_empty() || Instant::now() > self.deadline {
+            if in_vain || !client.ids().is_empty() || self.late.is_cancelled() {
                 return;
             }
             sleep(PAUSE).await;
@@ -133,7 +138,7 @@ impl Visit {
             let event = self.doors.cancel(self.wish.door + attempt, id).await;
             let said = matches!(event.what, Seen::CancelSaid(_) | Seen::Missing(_));
             client.events.push(event);
-            if said || Instant::now() > self.deadline {
+            if said || self.late.is_cancelled() {
                 return;
             }
             sleep(PAUSE).await;
@@ -151,7 +156,7 @@ impl Visit {
             if ended || matches!(event.what, Seen::Missing(_)) {
                 client.events.push(event);
             }
-            if ended || Instant::now() > self.deadline {
+            if ended || self.late.is_cancelled() {
                 return ended;
             }
         }
