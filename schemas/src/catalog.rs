@@ -151,6 +151,10 @@ pub struct Quirks {
     pub no_developer_role: bool,
     /// It reads `reasoning_content` of earlier assistant messages; others refuse the field.
     pub reasoning_content: bool,
+    /// A Responses API that refuses `store`.
+    pub no_store: bool,
+    /// A Responses API that refuses to include `reasoning.encrypted_content`.
+    pub no_encrypted_reasoning: bool,
     /// It honours `Idempotency-Key`.
     pub idempotency_key: bool,
     /// It reads `cache_control` marks in chat completions, as OpenRouter and Alibaba do; others refuse the field.

@@ -3,7 +3,7 @@
 
 use strum::{Display, IntoStaticStr};
 
-use super::{anthropic, openai_chat};
+use super::{anthropic, openai_chat, openai_responses};
 
 /// One field of a wire API, and what becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,5 +54,6 @@ pub struct Table {
 /// Every dialect's table.
 pub const TABLES: &[Table] = &[
     Table { dialect: openai_chat::NAME, path: openai_chat::PATH, fields: openai_chat::FIELDS },
+    Table { dialect: openai_responses::NAME, path: openai_responses::PATH, fields: openai_responses::FIELDS },
     Table { dialect: anthropic::NAME, path: anthropic::PATH, fields: anthropic::FIELDS },
 ];

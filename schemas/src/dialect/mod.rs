@@ -7,6 +7,7 @@ mod carry;
 pub mod classify;
 pub mod fields;
 pub mod openai_chat;
+pub mod openai_responses;
 pub mod proof;
 mod read;
 pub mod scrub;

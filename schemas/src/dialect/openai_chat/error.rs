@@ -59,14 +59,19 @@ pub fn classify(status: u16, after: Option<Duration>, body: &[u8]) -> Classified
 }
 
 /// The error that a body or a stream's event with a good HTTP status is, if it is one.
-pub(super) fn within(value: &Value) -> Option<Classified> {
+pub(in crate::dialect) fn within(value: &Value) -> Option<Classified> {
     let body = value.get(0).unwrap_or(value);
     let has_error = body.get("error").is_some_and(|error| !matches!(error, Value::Null | Value::Bool(false)));
     if !has_error && body.get("object").is_none_or(|object| object != "error") {
         return None;
     }
+    Some(told(value))
+}
+
+/// What a value means that is an error by its place, whatever its shape.
+pub(in crate::dialect) fn told(value: &Value) -> Classified {
     let told = Told::of(value);
-    Some(told.classify(told.status(), None))
+    told.classify(told.status(), None)
 }
 
 /// What a provider tells of an error, in any of the shapes seen.
@@ -106,13 +111,30 @@ impl<'a> Told<'a> {
 
     /// The HTTP status that an error without one stands for.
     fn status(&self) -> u16 {
-        const STATUSES: [(u16, &[&str]); 8] = [
+        const STATUSES: [(u16, &[&str]); 12] = [
             (429, &["rate_limit_exceeded", "rate_limit_error", "resource_exhausted", "too_many_requests"]),
             (402, &["insufficient_quota", "billing_hard_limit_reached"]),
             (401, &["authentication_error", "invalid_api_key", "unauthenticated"]),
             (403, &["permission_error", "permission_denied"]),
             (404, &["not_found_error", "model_not_found", "not_found"]),
             (400, &["invalid_request_error", "context_length_exceeded", "invalid_argument", "content_filter"]),
+            // What a failed answer of the Responses API says of its request.
+            (
+                400,
+                &[
+                    "invalid_prompt",
+                    "invalid_image",
+                    "invalid_image_format",
+                    "invalid_base64_image",
+                    "invalid_image_url",
+                ],
+            ),
+            (
+                400,
+                &["image_too_large", "image_too_small", "image_parse_error", "invalid_image_mode", "empty_image_file"],
+            ),
+            (400, &["image_file_too_large", "unsupported_image_media_type", "failed_to_download_image"]),
+            (400, &["image_file_not_found", "bio_policy", "misalignment_policy_violation"]),
             (504, &["timeout", "timeout_error", "deadline_exceeded"]),
             (529, &["overloaded_error", "unavailable"]),
         ];
@@ -143,7 +165,13 @@ impl<'a> Told<'a> {
     }
 
     fn is_filtered(&self) -> bool {
-        self.says(&["content_filter", "content_policy_violation", "responsibleaipolicyviolation"])
+        const WORDS: [&str; 4] = [
+            "content_filter",
+            "content_policy_violation",
+            "image_content_policy_violation",
+            "responsibleaipolicyviolation",
+        ];
+        self.says(&WORDS)
     }
 
     fn is_too_long(&self) -> bool {

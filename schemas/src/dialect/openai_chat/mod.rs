@@ -27,6 +27,7 @@ mod tests;
 
 pub use encode::encode_request;
 pub use error::{CONTEXT_LENGTH_EXCEEDED, classify, encode_error};
+pub(in crate::dialect) use error::{told, within};
 pub use fields::FIELDS;
 pub use request::{KNOWN_FIELDS, decode_request};
 pub use response::{decode_response, encode_response};

@@ -6,6 +6,7 @@ use crate::chat::{
     Block, ChatRequest, ChatResponse, DocumentSource, ImageSource, Message, ResponseFormat, Role, Tool, Usage,
 };
 use crate::delta::annotations;
+use crate::dialect::proof;
 use crate::state::Warning;
 
 /// Something said.
@@ -119,7 +120,9 @@ fn of_block(kind: &'static str, block: &Block) -> Vec<Fact> {
             inner.chain(error).collect()
         }
         Block::Reasoning(reasoning) => {
-            let proof = reasoning.signature.iter().map(|proof| fact("proof", proof));
+            // A client of another dialect than the provider's is told it wrapped.
+            let proof = reasoning.signature.clone().and_then(|slot| proof::unwrap(slot, "").signature);
+            let proof = proof.map(|proof| fact("proof", proof));
             let text = Some(&reasoning.text).filter(|text| !text.is_empty()).map(|text| fact("reasoning", text));
             text.into_iter().chain(proof).collect()
         }

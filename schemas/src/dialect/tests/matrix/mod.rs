@@ -13,7 +13,7 @@ use self::scenario::{Scenario, scenarios};
 use crate::catalog::Quirks;
 use crate::chat::{ChatRequest, ChatResponse};
 use crate::delta::{Assembly, Delta, pieces};
-use crate::dialect::{anthropic, openai_chat};
+use crate::dialect::{anthropic, openai_chat, openai_responses};
 use crate::error::Failure;
 use crate::state::Warning;
 
@@ -56,6 +56,7 @@ macro_rules! dialect {
 /// Everyone who speaks.
 const DIALECTS: &[Dialect] = &[
     dialect!(openai_chat, chat_reply(), openai_chat::StreamEncoder::new(chat_reply())),
+    dialect!(openai_responses, responses_reply(), openai_responses::StreamEncoder::new(responses_reply(), None)),
     dialect!(anthropic, anthropic_reply(), anthropic::StreamEncoder::new(anthropic_reply())),
 ];
 
@@ -72,6 +73,17 @@ fn chat_reply() -> openai_chat::Reply {
         created: 1_769_860_800,
         model: "m".to_owned(),
         options: openai_chat::ClientOptions { include_usage: true, ..openai_chat::ClientOptions::default() },
+    }
+}
+
+fn responses_reply() -> openai_responses::Reply {
+    openai_responses::Reply {
+        id: "resp_1".to_owned(),
+        created_at: 1_769_860_800,
+        completed_at: None,
+        model: "m".to_owned(),
+        status: openai_responses::Status::Completed,
+        options: openai_responses::ClientOptions { store: false, ..openai_responses::ClientOptions::default() },
     }
 }
 
