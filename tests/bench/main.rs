@@ -2,12 +2,14 @@
 //! same durability and no HTTP, in the same run. Compare the ratios; bare figures of two machines say nothing.
 
 mod floor;
+mod latency;
 mod load;
 
 use std::time::Duration;
 
 use clap::Parser;
 use harness::cluster::Cluster;
+use harness::provider::Provider;
 
 /// Measures jobs a second, and the raw JetStream floor beside them.
 #[derive(Parser)]
@@ -21,13 +23,18 @@ pub(crate) struct Options {
     /// Job slots of the worker.
     #[arg(long, default_value = "512")]
     slots: String,
+    /// Streamed calls a second, straight and through the gateway each, whose latencies are compared.
+    #[arg(long, default_value_t = 100.0)]
+    rate: f64,
 }
 
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
     let seconds = Duration::from_secs(options.seconds);
-    let cluster = Cluster::plan().set("WORKER__SLOTS", &options.slots).set("LOG__LEVEL", "warn").start().await;
+    let provider = Provider::start("direct").await;
+    let plan = Cluster::plan().provider(&provider).set("WORKER__SLOTS", &options.slots).set("LOG__LEVEL", "warn");
+    let cluster = plan.start().await;
     let client = cluster.nats.client().await;
     println!("{:<44}{:>10}", "raw JetStream, acknowledged messages a second", "");
     let single = floor::singly(&client, options.clients, seconds).await;
@@ -46,4 +53,15 @@ async fn main() {
         crowd.completed / single
     );
     println!("a job writes three messages: its own, its claim and its result");
+    let [straight, through] = latency::both(&cluster, &provider, options.rate, seconds).await;
+    println!("{} streamed calls a second each way, ms{:>12}{:>12}{:>12}", options.rate, "straight", "through", "added");
+    for (what, straight, through) in
+        [("first token", &straight.first, &through.first), ("whole answer", &straight.whole, &through.whole)]
+    {
+        for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
+            let (straight, through) = (latency::quantile(straight, share), latency::quantile(through, share));
+            let added = through - straight;
+            println!("  {:<36}{straight:>12.2}{through:>12.2}{added:>12.2}", format!("{what}, {name}"));
+        }
+    }
 }

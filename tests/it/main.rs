@@ -26,4 +26,5 @@ mod roles;
 mod secrets;
 mod shutdown;
 mod single_process;
+mod sweeper;
 mod waste;

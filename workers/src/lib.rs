@@ -63,7 +63,7 @@ pub async fn run(
     let worker = worker::build(&config, &broker, &metrics, &mut services, &shutdown).await?;
     let slots = Arc::new(Semaphore::new(config.worker.slots as usize));
     let mut intake = broker.intake(slots).await?;
-    broker.keep_clean();
+    broker.keep_clean(intake.side_door());
     services.spawn(stats::publish(Arc::clone(&worker)));
     tracing::info!(worker.slots = config.worker.slots, worker.name = broker.instance(), "worker started");
     let mut jobs = JoinSet::new();

@@ -1,6 +1,7 @@
 //! One delivered job, from its message to a lease (C1-C5), or to whatever else the claim comes to.
 
 use async_nats::jetstream::Message;
+use async_nats::jetstream::message::StreamMessage;
 use schemas::job::Job;
 use schemas::state::{Carrier, Nonce};
 use schemas::timestamp::Timestamp;
@@ -53,6 +54,17 @@ impl Delivery {
         };
         let delivered = Delivered { head: job.head.clone(), carrier, stored_at };
         Some(Self { broker: broker.clone(), job, delivered, nonce: Broker::nonce(), ticket })
+    }
+
+    /// A message as it lies in `stream`, which no consumer delivers any more: to be claimed like any other.
+    pub(crate) fn found(broker: &Broker, stream: &str, message: &StreamMessage) -> Result<Self, BrokerError> {
+        let job: Job = envelope::decode(&message.payload)?;
+        let carrier = match subject::due_nonce(&message.subject) {
+            Some(nonce) => Carrier::Due(nonce),
+            None => Carrier::Stream(stream.to_owned()),
+        };
+        let delivered = Delivered { head: job.head.clone(), carrier, stored_at: message.time.into() };
+        Ok(Self { broker: broker.clone(), job, delivered, nonce: Broker::nonce(), ticket: Ticket::empty() })
     }
 
     /// Claims the job for a call of `plan`, or, without one, in order to park it. `repeated` is a hint that somebody had

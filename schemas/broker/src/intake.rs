@@ -38,6 +38,24 @@ pub struct Work {
 pub struct Intake {
     work: mpsc::Receiver<Work>,
     fetching: JoinSet<()>,
+    side_door: SideDoor,
+}
+
+/// A way in for jobs that no consumer delivers, while there is a free slot.
+#[derive(Clone)]
+pub struct SideDoor {
+    /// Weak: it keeps no intake open.
+    ready: mpsc::WeakSender<Work>,
+    slots: Arc<Semaphore>,
+}
+
+impl SideDoor {
+    /// Hands a job to the worker. Whether it was taken.
+    pub(crate) fn pass(&self, delivery: Delivery) -> bool {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
+        let Some((ready, slot)) = self.ready.upgrade().zip(slot) else { return false };
+        ready.try_send(Work { delivery, slot }).is_ok()
+    }
 }
 
 impl Broker {
@@ -54,6 +72,7 @@ impl Broker {
         let worker = &self.0.config.worker;
         let weights = [worker.weight_high, worker.weight_normal, worker.weight_low, worker.weight_high];
         let (ready, work) = mpsc::channel(LARGEST_FETCH);
+        let side_door = SideDoor { ready: ready.downgrade(), slots: Arc::clone(&slots) };
         let fetcher = Fetcher {
             broker: self.clone(),
             ready,
@@ -65,7 +84,7 @@ impl Broker {
         };
         let mut fetching = JoinSet::new();
         fetching.spawn(fetcher.run());
-        Ok(Intake { work, fetching })
+        Ok(Intake { work, fetching, side_door })
     }
 
     async fn worker_consumer(&self, stream: &str) -> Result<Consumer<pull::Config>, BrokerError> {
@@ -81,6 +100,12 @@ impl Intake {
     /// The next job with its slot; `None` when fetching has stopped.
     pub async fn next(&mut self) -> Option<Work> {
         self.work.recv().await
+    }
+
+    /// A way in for jobs that the sweeper finds.
+    #[must_use]
+    pub fn side_door(&self) -> SideDoor {
+        self.side_door.clone()
     }
 
     /// Stops fetching. Jobs already fetched can still be received.

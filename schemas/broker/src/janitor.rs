@@ -7,11 +7,13 @@ use strum::IntoEnumIterator;
 
 use crate::broker::Broker;
 use crate::error::BrokerError;
+use crate::intake::SideDoor;
 
 impl Broker {
-    /// Purges at the configured interval, and sweeps, until the broker is closed. Any number of processes may do so.
-    pub fn keep_clean(&self) {
-        self.keep_swept();
+    /// Purges at the configured interval, and sweeps, until the broker is closed. Any number of processes may do so. What
+    /// the sweeper finds forgotten by the broker comes to the worker through `side_door`.
+    pub fn keep_clean(&self, side_door: SideDoor) {
+        self.keep_swept(side_door);
         let broker = self.clone();
         self.spawn(async move {
             let mut purged = [0; 4];

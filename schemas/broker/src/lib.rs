@@ -43,7 +43,7 @@ pub use delivery::{Claimed, Delivery};
 pub use error::BrokerError;
 pub use find::Sighting;
 pub use frames::Frames;
-pub use intake::{Intake, Work};
+pub use intake::{Intake, SideDoor, Work};
 pub use lease::Lease;
 pub use presence::{Asker, Heard, PresenceFeed};
 pub use protocol::Record;

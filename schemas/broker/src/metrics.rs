@@ -26,6 +26,8 @@ pub(crate) struct BrokerMetrics {
     pub(crate) purged: IntCounter,
     /// `portbroker_lost_jobs_total`
     pub(crate) lost: IntCounter,
+    /// `portbroker_forgotten_jobs_total`
+    pub(crate) forgotten: IntCounter,
     /// `portbroker_nats_connected`
     pub(crate) connected: IntGauge,
     /// `portbroker_nats_events_total{event}`
@@ -61,6 +63,7 @@ impl BrokerMetrics {
             parks: counters("portbroker_parks_total", "Jobs parked, by reason", &["reason"])?,
             purged: counter("portbroker_purged_messages_total", "Finished jobs purged from the lanes")?,
             lost: counter("portbroker_lost_jobs_total", "Jobs failed because their message was lost")?,
+            forgotten: counter("portbroker_forgotten_jobs_total", "Jobs whose message the broker stopped delivering")?,
             connected: registered(registry, connected)?,
             events: counters("portbroker_nats_events_total", "Events of the NATS connection", &["event"])?,
             clock_offset: registered(registry, offset)?,

@@ -1,4 +1,5 @@
-//! Freeing what no consumer will ever deliver (J3), and deleting what has ended behind a lagging ack floor (J2).
+//! Freeing what no consumer will ever deliver (J3): a job whose message is gone is failed, one whose message is there and
+//! forgotten is handed to a worker as if it had been delivered. And deleting what has ended behind a lagging ack floor (J2).
 
 use std::time::Duration;
 
@@ -8,14 +9,16 @@ use async_nats::jetstream::{ErrorCode, Message};
 use futures::StreamExt;
 use schemas::id::JobId;
 use schemas::job::Lane;
-use schemas::state::Phase;
+use schemas::state::{Carrier, Phase};
 use schemas::subject;
 use schemas::timestamp::Timestamp;
 use strum::IntoEnumIterator;
 
 use crate::broker::Broker;
+use crate::delivery::Delivery;
 use crate::drive::{Hands, InHand, On};
 use crate::error::BrokerError;
+use crate::intake::SideDoor;
 use crate::protocol::Record;
 use crate::protocol::sweeping::{Sweeping, is_deletable, rest_of_patience};
 use crate::settle::Ticket;
@@ -28,21 +31,21 @@ const AT_ONCE: usize = 1000;
 
 impl Broker {
     /// Looks for lost and for ended work until the broker is closed. Any number of processes may do so: they share it.
-    pub(crate) fn keep_swept(&self) {
+    pub(crate) fn keep_swept(&self, side_door: SideDoor) {
         let broker = self.clone();
         self.spawn(async move {
             let mut cursors = [0; 3];
             loop {
                 tokio::time::sleep(broker.0.config.streams.sweep_interval).await;
-                if let Err(error) = broker.sweep(&mut cursors).await {
+                if let Err(error) = broker.sweep(&mut cursors, &side_door).await {
                     tracing::debug!(error = %error, "not swept");
                 }
             }
         });
     }
 
-    async fn sweep(&self, cursors: &mut [u64; 3]) -> Result<(), BrokerError> {
-        self.free_lost().await?;
+    async fn sweep(&self, cursors: &mut [u64; 3], side_door: &SideDoor) -> Result<(), BrokerError> {
+        self.free_lost(side_door).await?;
         for (lane, cursor) in Lane::iter().zip(cursors.iter_mut()) {
             self.delete_ended(lane, cursor).await?;
         }
@@ -51,7 +54,7 @@ impl Broker {
 
     /// J3. The consumer delivers every record once, by its headers. Ended ones are acknowledged; the others are put off
     /// for as long as they may take, and by then are mostly replaced: only what stays is ever read.
-    async fn free_lost(&self) -> Result<(), BrokerError> {
+    async fn free_lost(&self, side_door: &SideDoor) -> Result<(), BrokerError> {
         let consumer: Consumer<pull::Config> = self
             .0
             .js
@@ -63,7 +66,8 @@ impl Broker {
             let mut batch = fetch.map_err(BrokerError::other("records cannot be fetched"))?;
             let mut taken = 0;
             while let Some(message) = batch.next().await {
-                self.suspect(message.map_err(BrokerError::other("records cannot be fetched"))?).await?;
+                let message = message.map_err(BrokerError::other("records cannot be fetched"))?;
+                self.suspect(message, side_door).await?;
                 taken += 1;
             }
             if taken < AT_ONCE {
@@ -72,7 +76,7 @@ impl Broker {
         }
     }
 
-    async fn suspect(&self, message: Message) -> Result<(), BrokerError> {
+    async fn suspect(&self, message: Message, side_door: &SideDoor) -> Result<(), BrokerError> {
         let info = message.info().map_err(BrokerError::other("a delivery cannot be read"))?;
         let (seq, written_at) = (info.stream_sequence, Timestamp::from(info.published));
         let (message, acker) = message.split();
@@ -88,7 +92,7 @@ impl Broker {
             ticket.nak(young).await;
             return Ok(());
         }
-        match self.judge(id, seq).await? {
+        match self.judge(id, seq, side_door).await? {
             Some(rest) => ticket.nak(rest).await,
             None => ticket.ack().await,
         }
@@ -96,15 +100,33 @@ impl Broker {
     }
 
     /// Looks into one record that has stayed. `None` when there is no more to see of it, else when to look again.
-    async fn judge(&self, id: JobId, seq: u64) -> Result<Option<Duration>, BrokerError> {
+    async fn judge(&self, id: JobId, seq: u64, side_door: &SideDoor) -> Result<Option<Duration>, BrokerError> {
         let patience = self.0.config.streams.sweep_patience;
         let Some(record) = self.state(id).await?.filter(|record| record.seq == seq) else { return Ok(None) };
         match rest_of_patience(&record, &self.0.policy, patience, self.now()) {
             None => Ok(None),
             Some(rest) if !rest.is_zero() => Ok(Some(rest)),
-            Some(_) if self.free_if_lost(id, record).await? => Ok(None),
-            Some(_) => Ok(Some(patience)),
+            Some(_) if self.free_if_lost(id, record.clone()).await? => Ok(None),
+            Some(_) => {
+                self.deliver_again(id, &record.state.carrier, side_door).await?;
+                Ok(Some(patience))
+            }
         }
+    }
+
+    /// Its message is there, and so long overdue that its consumer may have forgotten it. A second delivery does no harm:
+    /// the claim tells whether the job is free.
+    async fn deliver_again(&self, id: JobId, carrier: &Carrier, side_door: &SideDoor) -> Result<(), BrokerError> {
+        let (stream, filter) = match carrier {
+            Carrier::Stream(stream) => (stream.as_str(), format!("jobs.*.*.{id}")),
+            Carrier::Due(nonce) => (subject::DELAYED, format!("due.*.*.{id}.{nonce}")),
+        };
+        let Some(message) = self.last(stream, &filter).await? else { return Ok(()) };
+        if side_door.pass(Delivery::found(self, stream, &message)?) {
+            self.0.metrics.forgotten.inc();
+            tracing::warn!(job_id = %id.job(), "a job's message was not delivered again: it is taken from its stream");
+        }
+        Ok(())
     }
 
     async fn free_if_lost(&self, id: JobId, record: Record) -> Result<bool, BrokerError> {

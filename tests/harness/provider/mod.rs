@@ -123,6 +123,18 @@ impl Provider {
         &self.shared.credential
     }
 
+    /// Its name in the catalog, which is that of its plain model too.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// Its entry in a providers file.
     #[must_use]
     pub fn catalog(&self) -> String {
