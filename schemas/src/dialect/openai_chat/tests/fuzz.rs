@@ -1,7 +1,6 @@
 //! Whatever comes, the codec answers: never a panic, always a failure of the right kind, never more than came in.
 //! `PORTBROKER_FUZZ_SECONDS` lets the damaged bodies and streams go on for so long.
 
-use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -13,6 +12,7 @@ use crate::dialect::openai_chat::{
     KNOWN_FIELDS, StreamDecoder, StreamEncoder, classify, decode_request, decode_response, encode_request,
     encode_response,
 };
+use crate::dialect::tests::jumble::{self as shared, replace};
 use crate::dialect::tests::mutate::damaged;
 use crate::error::ErrorCode;
 
@@ -57,37 +57,7 @@ fn jumble() -> impl Strategy<Value = Value> {
         "logprobs",
         "audio",
     ];
-    let name = prop::sample::select([&names[..], KNOWN_FIELDS].concat());
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        prop::sample::select(words.to_vec()).prop_map(Value::from),
-        any::<String>().prop_map(Value::from),
-    ];
-    leaf.prop_recursive(6, 48, 6, move |inner| {
-        prop_oneof![
-            vec(inner.clone(), 0..4).prop_map(Value::from),
-            vec((name.clone(), inner), 0..6)
-                .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
-        ]
-    })
-}
-
-/// Puts `new` in the place number `at` of `value`, counted depth first; gives it back when there are fewer places.
-fn replace(value: &mut Value, at: &mut usize, new: Value) -> Option<Value> {
-    if *at == 0 {
-        *value = new;
-        return None;
-    }
-    *at -= 1;
-    let inner: Vec<_> = match value {
-        Value::Array(items) => items.iter_mut().collect(),
-        Value::Object(fields) => fields.values_mut().collect(),
-        _ => Vec::new(),
-    };
-    inner.into_iter().try_fold(new, |new, place| replace(place, at, new))
+    shared::jumble([&names[..], KNOWN_FIELDS].concat(), words.to_vec())
 }
 
 fn check_request(body: Value) -> Result<(), TestCaseError> {
