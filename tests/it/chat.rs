@@ -86,3 +86,26 @@ async fn errors_speak_openai() {
         models.body["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
     assert!(names.contains(&"fake") && names.contains(&"echo"), "{names:?}");
 }
+
+/// The lane is the header's, else the one that the service tier stands for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_tier_chooses_the_lane() {
+    let cluster = Cluster::plan().start().await;
+    let api = cluster.api();
+    for (tier, header, lane) in [
+        (None, None, "normal"),
+        (Some("priority"), None, "high"),
+        (Some("flex"), None, "low"),
+        (Some("flex"), Some("high"), "high"),
+    ] {
+        let mut body = prompt("echo", "which way?");
+        body["service_tier"] = json!(tier);
+        let mut request = api.request(Method::POST, "/v1/chat/completions").json(&body);
+        if let Some(header) = header {
+            request = request.header("x-portbroker-lane", header);
+        }
+        let answer = api.send(request).await.expect(200);
+        let job = api.job(answer.header("x-portbroker-job-id")).await;
+        assert_eq!(job["lane"], lane, "{tier:?} {header:?}");
+    }
+}
