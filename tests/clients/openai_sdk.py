@@ -1,44 +1,24 @@
-"""The official openai package, unmodified, against PORTBROKER_BASE_URL. One line a check; exits 1 at the first failure."""
+"""The official openai package, unmodified, against PORTBROKER_BASE_URL. One line a check."""
 
 import asyncio
-import base64
-import os
-import struct
-import sys
-import zlib
 
 import openai
 
-BASE_URL = os.environ["PORTBROKER_BASE_URL"]
-KEY = os.environ["PORTBROKER_KEY"]
-LIMITED_KEY = os.environ["PORTBROKER_LIMITED_KEY"]
-MODEL = os.environ.get("PORTBROKER_MODEL", "fake")
-HELLO = [{"role": "user", "content": "say hello to the world"}]
-ANSWER = "fake: say hello to the world"
+from common import ANSWER, ASKED, BASE_URL, KEY, LIMITED_KEY, MODEL, WEATHER_SCHEMA, png, run
+
+HELLO = [{"role": "user", "content": ASKED}]
 TOOLS = [
     {
         "type": "function",
         "function": {
             "name": "get_weather",
             "description": "The weather in a city",
-            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+            "parameters": WEATHER_SCHEMA,
         },
     }
 ]
 
 client = openai.OpenAI(base_url=BASE_URL, api_key=KEY)
-
-
-def png() -> str:
-    """A picture of one pixel, as a data URL."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
-    pixels = zlib.compress(b"\x00\xff\x00\x00")
-    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
 def plain() -> None:
@@ -82,7 +62,7 @@ def tools_streamed() -> None:
 def images() -> None:
     parts = [
         {"type": "text", "text": "what is in this picture?"},
-        {"type": "image_url", "image_url": {"url": png(), "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{png()}", "detail": "low"}},
     ]
     seen = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": parts}])
     assert seen.choices[0].message.content == "fake: what is in this picture?", seen
@@ -179,32 +159,21 @@ def provider_limits_are_waited_out() -> None:
     assert completion.choices[0].message.content == ANSWER, completion
 
 
-CHECKS = [
-    plain,
-    tools,
-    tools_streamed,
-    images,
-    streamed,
-    stream_helper,
-    asynchronous,
-    models,
-    parsed,
-    bad_model,
-    bad_key,
-    bad_request,
-    rate_limited,
-    provider_limits_are_waited_out,
-]
-
-
-def main() -> None:
-    for check in CHECKS:
-        try:
-            check()
-        except Exception as error:  # noqa: BLE001: whatever it is, it is a failed check
-            print(f"FAILED {check.__name__}: {type(error).__name__}: {error}", flush=True)
-            sys.exit(1)
-        print(f"ok {check.__name__}", flush=True)
-
-
-main()
+run(
+    [
+        plain,
+        tools,
+        tools_streamed,
+        images,
+        streamed,
+        stream_helper,
+        asynchronous,
+        models,
+        parsed,
+        bad_model,
+        bad_key,
+        bad_request,
+        rate_limited,
+        provider_limits_are_waited_out,
+    ]
+)

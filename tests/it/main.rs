@@ -20,6 +20,7 @@ mod parking;
 mod pipeline;
 mod queue_status;
 mod records;
+mod resume;
 mod retention;
 mod retries;
 mod roles;

@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::body::{Holds, JsonBody, offload};
 use crate::error::ApiError;
+use crate::lookup;
 use crate::rejoin::{self, Again, Entry};
 use crate::request_id::RequestId;
 use crate::route::{Counted, about};
@@ -160,11 +161,15 @@ async fn streamed(call: Call) -> Result<Response, ApiError> {
     let mut frames = app.broker.frames(identity.id).await.map_err(|error| ApiError::from(error).open())?;
     frames.catch_up().await;
     let encoder = style.reply(identity.id, &head).stream();
+    let attempt = match replayed {
+        true => inputs::attempt_of(&lookup::find(&app, &head.tenant, identity.id).await.map_err(ApiError::open)?),
+        false => 0,
+    };
     let ending = Arc::clone(&app);
     let end =
         stream::once(async move { Input::End(inputs::end(&ending, watch, deadline, replayed).await.map(Box::new)) });
     let inputs = stream::select(inputs::frames(frames, Arc::default()).map(Input::Frame), end).boxed();
-    let answer = AnswerStream { app: Arc::clone(&app), inputs, encoder, waiter };
+    let answer = AnswerStream { app: Arc::clone(&app), inputs, encoder, attempt, waiter };
     let bytes = Box::pin(answer.open()).await?.inspect(move |_| {
         // Held for as long as the stream is.
         let _ = &counted;

@@ -12,6 +12,7 @@ use super::{Known, shown};
 use crate::app::App;
 use crate::call::Encoder;
 use crate::error::ApiError;
+use crate::lookup::Found;
 use crate::route::{Counted, about};
 use crate::stream::answer::{AnswerStream, Input};
 use crate::stream::{inputs, sse};
@@ -21,7 +22,11 @@ pub(crate) async fn events(app: &Arc<App>, known: Known, after: Option<u64>) -> 
     let counted = Counted::new(app.metrics.clients.waiting.with_label_values(&["responses_stream"]));
     let Known { id, found, options } = known;
     let reply = shown::reply(id, found.head(), options, Status::InProgress);
-    let encoder = Encoder::Responses(Box::new(StreamEncoder::new(reply, after)));
+    let mut encoder = Encoder::Responses(Box::new(StreamEncoder::new(reply, after)));
+    if let Found::Recorded(record) = &found {
+        encoder.generation(inputs::generation_of(&record.state));
+    }
+    let attempt = inputs::attempt_of(&found);
     let frames = match found.is_terminal() {
         // The record has it all, cut as it was.
         true => stream::empty().boxed(),
@@ -32,7 +37,7 @@ pub(crate) async fn events(app: &Arc<App>, known: Known, after: Option<u64>) -> 
     let deadline = Instant::now() + app.config.streams.retention;
     let end = stream::once(async move { Input::End(inputs::end(&ending, watch, deadline, true).await.map(Box::new)) });
     let inputs = stream::select(frames, end).boxed();
-    let answer = AnswerStream { app: Arc::clone(app), inputs, encoder, waiter: app.waiters.join(id) };
+    let answer = AnswerStream { app: Arc::clone(app), inputs, encoder, attempt, waiter: app.waiters.join(id) };
     let bytes = answer.begin().inspect(move |_| {
         // Held for as long as the stream is.
         let _ = &counted;

@@ -33,6 +33,8 @@ pub(crate) struct AnswerStream {
     pub(crate) inputs: BoxStream<'static, Input>,
     /// How the client reads it.
     pub(crate) encoder: Encoder,
+    /// The attempt that the job's record names: nothing is told of those before it.
+    pub(crate) attempt: u32,
     /// Keeps the job alive while the client is there.
     pub(crate) waiter: Waiter,
 }
@@ -60,7 +62,7 @@ impl AnswerStream {
     /// Gives the bytes of the answer at once, from what can be said before its first content.
     pub(crate) fn begin(mut self) -> impl Stream<Item = Bytes> + Send + 'static {
         let first = self.encoder.open();
-        let running = Running { answer: self, relay: Relay::default(), first: None, ended: false };
+        let running = Running::new(self);
         let rest = stream::unfold(Some(running), |running| async move { running?.next().await });
         stream::once(async { first }).chain(rest).filter(|bytes| std::future::ready(!bytes.is_empty()))
     }
@@ -70,7 +72,7 @@ impl AnswerStream {
     /// # Errors
     /// When the job failed before it had any.
     pub(crate) async fn open(self) -> Result<impl Stream<Item = Bytes> + Send + 'static, ApiError> {
-        let mut running = Running { answer: self, relay: Relay::default(), first: None, ended: false };
+        let mut running = Running::new(self);
         match running.step().await {
             Step::Failed(error) => {
                 running.count("failed");
@@ -86,6 +88,11 @@ impl AnswerStream {
 }
 
 impl Running {
+    fn new(answer: AnswerStream) -> Self {
+        let relay = Relay::of_attempt(answer.attempt);
+        Self { answer, relay, first: None, ended: false }
+    }
+
     /// The next bytes, and the stream behind them unless they are the last.
     async fn next(mut self) -> Option<(Bytes, Option<Self>)> {
         let step = match self.first.take() {

@@ -9,7 +9,7 @@ use schemas::chat::ChatResponse;
 use schemas::delta::Frame;
 use schemas::error::ErrorCode;
 use schemas::id::JobId;
-use schemas::state::{JobState, Outcome, generation};
+use schemas::state::{Attempt, JobState, Outcome, generation};
 use schemas::view::JobView;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -107,11 +107,26 @@ pub(crate) async fn ended(app: &App, id: JobId, record: &Record) -> Input {
 /// The frames of `whole`, as they were published by the attempt that made it.
 pub(crate) fn replay(state: &JobState, whole: &ChatResponse) -> Replay {
     let trace = state.result.as_ref()?.trace.as_ref()?;
-    let attempts = &state.attempts;
-    let answered = attempts.iter().rposition(|attempt| attempt.outcome == Some(Outcome::Ok))?;
-    let (attempt, generation) = (attempts[answered].number, generation(&attempts[..=answered]));
+    let told = answered(&state.attempts)?;
+    let (attempt, generation) = (told.last()?.number, generation(told));
     let frame = |(index, delta)| Frame { attempt, generation, index, delta };
     Some((0..).zip(trace.replay(whole)?).map(frame).collect())
+}
+
+/// The attempt that a job is known to have come to; 0 before the first.
+pub(crate) fn attempt_of(found: &Found) -> u32 {
+    let Found::Recorded(record) = found else { return 0 };
+    record.state.attempts.last().map_or(0, |attempt| attempt.number)
+}
+
+/// The generation of the run that a job's record tells of: the one that answered it, else its last.
+pub(crate) fn generation_of(state: &JobState) -> u32 {
+    generation(answered(&state.attempts).unwrap_or(&state.attempts))
+}
+
+/// The ledger up to the attempt that answered.
+fn answered(ledger: &[Attempt]) -> Option<&[Attempt]> {
+    ledger.get(..=ledger.iter().rposition(|attempt| attempt.outcome == Some(Outcome::Ok))?)
 }
 
 /// The end of a synchronous job. `read_first` when it may have ended already.

@@ -10,6 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use futures::stream;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::Act;
 use super::ledger::{Ending, Open, last_user_text};
@@ -21,6 +22,7 @@ enum Step {
     Send(String),
     Wait(Duration),
     Silence,
+    Hold(watch::Receiver<bool>),
     Cut,
 }
 
@@ -31,7 +33,13 @@ struct Reply {
     finish: &'static str,
 }
 
-pub(super) fn of(act: &Act, request: &Value, credential: &str, open: Open) -> Response {
+pub(super) fn of(
+    act: &Act,
+    request: &Value,
+    credential: &str,
+    open: Open,
+    released: watch::Receiver<bool>,
+) -> Response {
     match act {
         Act::Refuse(status, after) => {
             open.end(Ending::Refused);
@@ -46,7 +54,8 @@ pub(super) fn of(act: &Act, request: &Value, credential: &str, open: Open) -> Re
         Act::Garbage => body("text/html", [Step::Send("<html><body>It works!</body></html>".to_owned())], open),
         _ if request["stream"] == true => {
             let include_usage = request["stream_options"]["include_usage"] == true;
-            body("text/event-stream", streamed(act, request, &reply(act, request), include_usage), open)
+            let steps = streamed(act, request, &reply(act, request), include_usage, released);
+            body("text/event-stream", steps, open)
         }
         _ => body("application/json", whole(act, request, &reply(act, request)), open),
     }
@@ -76,6 +85,7 @@ fn reply(act: &Act, request: &Value) -> Reply {
     let text = match act {
         Act::Huge(bytes) => "x".repeat(*bytes),
         Act::Filter => String::new(),
+        Act::Say(text) => text.clone(),
         _ => format!("fake: {}", last_user_text(request)),
     };
     let finish = match act {
@@ -108,7 +118,13 @@ fn whole(act: &Act, request: &Value, reply: &Reply) -> Vec<Step> {
     }
 }
 
-fn streamed(act: &Act, request: &Value, reply: &Reply, include_usage: bool) -> Vec<Step> {
+fn streamed(
+    act: &Act,
+    request: &Value,
+    reply: &Reply,
+    include_usage: bool,
+    released: watch::Receiver<bool>,
+) -> Vec<Step> {
     let chunk = |delta: Value, finish: Value| {
         let mut value = json!({
             "id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": CREATED, "model": request["model"],
@@ -121,14 +137,25 @@ fn streamed(act: &Act, request: &Value, reply: &Reply, include_usage: bool) -> V
     };
     let mut steps = vec![chunk(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null)];
     if let Some(tool) = &reply.tool {
+        // As OpenAI does: the name first, then the arguments in pieces.
         let mut call = tool_call(tool);
         call["index"] = json!(0);
+        let arguments = call["function"]["arguments"].take();
+        call["function"]["arguments"] = json!("");
         steps.push(chunk(json!({"tool_calls": [call]}), Value::Null));
+        for piece in arguments.as_str().unwrap_or_default().split_inclusive(':') {
+            let more = json!({"index": 0, "function": {"arguments": piece}});
+            steps.extend(pause_of(act));
+            steps.push(chunk(json!({"tool_calls": [more]}), Value::Null));
+        }
     } else {
         for word in reply.text.split_inclusive(' ') {
-            steps.extend(if let Act::Trickle(time) = act { Some(Step::Wait(*time)) } else { None });
+            steps.extend(pause_of(act));
             steps.push(chunk(json!({"content": word}), Value::Null));
         }
+    }
+    if let Act::Pause(words) = act {
+        steps.insert(1 + words, Step::Hold(released));
     }
     match act {
         // The first chunk names the role only.
@@ -138,6 +165,10 @@ fn streamed(act: &Act, request: &Value, reply: &Reply, include_usage: bool) -> V
         _ => steps.extend(end_of_stream(request, reply, include_usage, chunk(json!({}), json!(reply.finish)))),
     }
     steps
+}
+
+const fn pause_of(act: &Act) -> Option<Step> {
+    if let Act::Trickle(time) = act { Some(Step::Wait(*time)) } else { None }
 }
 
 fn cut_after(steps: &mut Vec<Step>, kept: usize, end: Step) {
@@ -179,6 +210,8 @@ fn body(content_type: &str, steps: impl Into<VecDeque<Step>>, open: Open) -> Res
             match steps.pop_front() {
                 Some(Step::Send(text)) => return Some((Ok(Bytes::from(text)), (steps, open))),
                 Some(Step::Wait(time)) => tokio::time::sleep(time).await,
+                // Cannot fail: the sender lives as long as the server.
+                Some(Step::Hold(mut released)) => drop(released.wait_for(|released| *released).await),
                 Some(Step::Silence) => match std::future::pending::<Infallible>().await {},
                 Some(Step::Cut) => {
                     open.end(Ending::Cut);

@@ -65,6 +65,7 @@ pub(super) fn request(headers: &HeaderMap, body: &Value) -> Result<(), Complaint
     streaming(object)?;
     tools(object)?;
     stop(object)?;
+    response_format(object)?;
     messages::check(object.get("messages").unwrap_or(&Value::Null))
 }
 
@@ -136,6 +137,22 @@ fn stop(object: &Map<String, Value>) -> Result<(), Complaint> {
         Some(Value::Array(texts)) if (1..=4).contains(&texts.len()) && texts.iter().all(Value::is_string) => Ok(()),
         Some(other) => Err(format!("Invalid 'stop': {other}")),
     }
+}
+
+fn response_format(object: &Map<String, Value>) -> Result<(), Complaint> {
+    let Some(format) = object.get("response_format").filter(|value| !value.is_null()) else { return Ok(()) };
+    let schema = &format["json_schema"];
+    let known = ["name", "description", "schema", "strict"];
+    let whole = || {
+        let fields = schema.as_object().is_some_and(|fields| fields.keys().all(|name| known.contains(&name.as_str())));
+        fields && schema["name"].as_str().is_some_and(is_name) && schema["schema"].is_object()
+    };
+    let fits = match format["type"].as_str() {
+        Some("text" | "json_object") => schema.is_null(),
+        Some("json_schema") => whole(),
+        _ => false,
+    };
+    ensure(fits, || format!("Invalid 'response_format': {format}"))
 }
 
 pub(super) fn is_name(text: &str) -> bool {

@@ -32,10 +32,14 @@ pub enum Act {
     Answer,
     /// Answers after this long.
     Slow(Duration),
-    /// Streams with this long before each word.
+    /// Streams with this long before each word, or piece of a call.
     Trickle(Duration),
     /// Answers once [`Provider::release`] was called.
     Hold,
+    /// Streams this many words, and the others once [`Provider::release`] was called.
+    Pause(usize),
+    /// Answers with this text.
+    Say(String),
     /// Answers with an error of this status, and `Retry-After` in seconds.
     Refuse(u16, Option<u64>),
     /// Answers 401 and tells the credential it was given, as careless providers do.
@@ -209,7 +213,7 @@ async fn chat_completions(State(shared): State<Arc<Shared>>, headers: HeaderMap,
         Act::Hold => drop(shared.released.subscribe().wait_for(|released| *released).await),
         _ => {}
     }
-    answer::of(&act, &value, &shared.credential, open)
+    answer::of(&act, &value, &shared.credential, open, shared.released.subscribe())
 }
 
 impl Shared {

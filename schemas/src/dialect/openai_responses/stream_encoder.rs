@@ -96,13 +96,18 @@ impl StreamEncoder {
         out.into()
     }
 
-    /// The clean end: the event with the whole response. Without a finish before it, a failure.
+    /// The clean end: the event with the whole response. Without a finish before it, a failure; where the client has seen
+    /// events of a later run than the one that is told, the end of this stream alone.
     pub fn end(&mut self) -> Bytes {
         let Some((finish, extra)) = self.finish.take() else {
             return self.error(&Failure::new(ErrorCode::Internal, "the answer broke off before its end"));
         };
         if self.progress == Progress::Closed {
             return Bytes::new();
+        }
+        if self.seen.is_some_and(|seen| seen / GENERATION > self.first / GENERATION) {
+            let message = "an earlier run of the response is its result: read it from its start";
+            return self.abort(&Failure::new(ErrorCode::ProviderInvalidResponse, message));
         }
         let end = End { finish, usage: self.usage, extra };
         let cut = matches!(finish, FinishReason::Length | FinishReason::ContentFilter);
@@ -113,7 +118,8 @@ impl StreamEncoder {
     }
 
     /// The end by an error: the response itself failed, or was cancelled. Nothing may follow it, and no later call gives
-    /// bytes.
+    /// bytes. What was said before is not kept with a failure, so that its number told anew may be one of those seen: it
+    /// is told with a number behind them.
     pub fn error(&mut self, failure: &Failure) -> Bytes {
         if self.progress == Progress::Closed {
             return Bytes::new();
@@ -121,6 +127,7 @@ impl StreamEncoder {
         let mut out = Vec::new();
         self.begin(&mut out);
         self.output.cut();
+        self.next = self.seen.map_or(self.next, |seen| self.next.max(seen.saturating_add(1)));
         let status = match failure.code {
             // The API has no event of its own for it.
             ErrorCode::Cancelled => Status::Cancelled,
@@ -130,14 +137,16 @@ impl StreamEncoder {
         out.into()
     }
 
-    /// The end of this stream alone: the response may still go on, or cannot be told any more.
+    /// The end of this stream alone: the response may still go on, or cannot be told any more. It is none of the
+    /// response's events and bears the number of the last one that the client has, so that going on behind it loses none.
     pub fn abort(&mut self, failure: &Failure) -> Bytes {
         let mut out = Vec::new();
         if self.progress != Progress::Closed {
             self.progress = Progress::Closed;
             let code: &str = failure.code.into();
             let fields = json!({"code": code, "message": failure.message, "param": failure.param});
-            self.send(&mut out, Event::new("error", fields));
+            let last = self.next.saturating_sub(1).max(self.seen.unwrap_or(0));
+            write(&mut out, last, Event::new("error", fields));
         }
         out.into()
     }
@@ -170,10 +179,13 @@ impl StreamEncoder {
         if self.seen.is_some_and(|seen| number <= seen) {
             return;
         }
-        let Event { kind, fields } = event;
-        let mut body =
-            Map::from_iter([("type".to_owned(), json!(kind)), ("sequence_number".to_owned(), json!(number))]);
-        body.extend(fields);
-        out.extend_from_slice(format!("event: {kind}\ndata: {}\n\n", Value::Object(body)).as_bytes());
+        write(out, number, event);
     }
+}
+
+fn write(out: &mut Vec<u8>, number: u64, event: Event) {
+    let Event { kind, fields } = event;
+    let mut body = Map::from_iter([("type".to_owned(), json!(kind)), ("sequence_number".to_owned(), json!(number))]);
+    body.extend(fields);
+    out.extend_from_slice(format!("event: {kind}\ndata: {}\n\n", Value::Object(body)).as_bytes());
 }

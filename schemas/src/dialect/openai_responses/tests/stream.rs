@@ -252,11 +252,33 @@ fn a_failure_before_the_first_word_still_begins_the_response() {
 #[test]
 fn a_stream_may_fail_without_its_response() {
     let mut encoder = StreamEncoder::new(reply(), None);
-    let began = events(&encoder.open()).len();
+    let last = events(&encoder.open()).len() - 1;
     let told = events(&encoder.abort(&Failure::new(ErrorCode::Unavailable, "resume later")));
-    let expected = json!({"type": "error", "sequence_number": began, "code": "unavailable", "message": "resume later", "param": null});
+    let expected = json!({"type": "error", "sequence_number": last, "code": "unavailable", "message": "resume later", "param": null});
     assert_eq!(told, [expected]);
     assert!(encoder.open().is_empty() && encoder.end().is_empty());
+}
+
+#[test]
+fn no_end_is_kept_from_a_client_that_saw_more() {
+    let failure = Failure::new(ErrorCode::ProviderOverloaded, "gone");
+    let number = |bytes: &[u8]| {
+        let told = events(bytes);
+        let last = told.last().unwrap().clone();
+        (told.len(), last["type"].as_str().unwrap().to_owned(), last["sequence_number"].as_u64().unwrap())
+    };
+    let from = |seen| {
+        let mut encoder = StreamEncoder::new(reply(), Some(seen));
+        assert!(encoder.open().is_empty());
+        encoder
+    };
+    assert_eq!(number(&from(40).error(&failure)), (1, "response.failed".to_owned(), 41));
+    assert_eq!(number(&from(40).abort(&failure)), (1, "error".to_owned(), 40));
+    // An earlier run of the job than the one that the client heard has won.
+    let mut late = from(1_000_004);
+    let finish = Delta::Finish { reason: FinishReason::Stop, extra: Extra::new() };
+    assert!([text("Hel"), finish].iter().all(|delta| late.encode(delta).is_empty()));
+    assert_eq!(number(&late.end()), (1, "error".to_owned(), 1_000_004));
 }
 
 #[test]
