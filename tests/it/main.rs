@@ -23,6 +23,7 @@ mod records;
 mod retention;
 mod retries;
 mod roles;
+mod routing;
 mod secrets;
 mod shutdown;
 mod single_process;
