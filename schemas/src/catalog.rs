@@ -1,8 +1,10 @@
 //! Providers and models as data: who serves which model name, in what order, with what limits and prices.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::chat::Usage;
+use crate::routing::Strategy;
 use secrecy::SecretString;
 use serde::Deserialize;
 use strum::{Display, EnumString, IntoStaticStr};
@@ -121,6 +123,16 @@ pub struct Model {
     /// US dollars for a million output tokens.
     #[serde(default)]
     pub output_price: f64,
+    /// How the providers of this model are put in order; `priority` when no entry of the model names one.
+    #[serde(default)]
+    pub strategy: Option<Strategy>,
+    /// Under `weighted`, how often this provider is asked first, against the others' weights; 1 when absent, and one of 0
+    /// comes last.
+    #[serde(default)]
+    pub weight: Option<u32>,
+    /// Under `race`, how long a provider may be silent before the next is asked beside it.
+    #[serde(default, with = "humantime_serde")]
+    pub hedge_after: Option<Duration>,
 }
 
 /// A size class of models.

@@ -13,6 +13,7 @@ pub mod envelope;
 pub mod error;
 pub mod id;
 pub mod job;
+pub mod routing;
 pub mod state;
 pub mod stats;
 pub mod subject;

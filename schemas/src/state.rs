@@ -1,6 +1,8 @@
 //! What STATE holds for a job once a worker touched it: holder, lease, attempt ledger, and in the end the result.
 //! The job protocol names these fields `REC`.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
@@ -127,15 +129,30 @@ pub struct Attempt {
     /// What they cost in millionths of a US dollar, when the model has prices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_micros: Option<u64>,
+    /// It was made beside one that was still running, and slow.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hedge: bool,
 }
 
-/// How many attempts before the last of `ledger` may have published deltas: those of which nobody knows how they ended.
-/// One that is known to have failed in the middle of a stream ends its job.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// How many runs before that of the last of `ledger` may have published deltas: those of which nobody knows how they
+/// ended. One that is known to have failed in the middle of a stream ends its job.
 #[must_use]
 pub fn generation(ledger: &[Attempt]) -> u32 {
     let earlier = ledger.split_last().map_or(ledger, |(_, earlier)| earlier);
-    let lost = earlier.iter().filter(|attempt| attempt.outcome == Some(Outcome::Ambiguous)).count();
+    let lost = deliveries(earlier.iter().filter(|attempt| attempt.outcome == Some(Outcome::Ambiguous)));
     u32::try_from(lost).unwrap_or(u32::MAX)
+}
+
+/// How many deliveries made these attempts. One delivery has two of them under way at most, a call and its hedge, of
+/// which one goes on: what becomes of both is one run's fate.
+#[must_use]
+pub fn deliveries<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> usize {
+    attempts.map(|attempt| &attempt.nonce).collect::<HashSet<_>>().len()
 }
 
 /// What was cut from the context before the call.

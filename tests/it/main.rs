@@ -24,6 +24,7 @@ mod resume;
 mod retention;
 mod retries;
 mod roles;
+mod routing;
 mod secrets;
 mod shutdown;
 mod single_process;

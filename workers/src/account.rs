@@ -11,7 +11,7 @@ use crate::worker::Worker;
 
 /// Counts the calls whose fate became ambiguous by a claim that began at `began`: their workers are lost.
 pub(crate) async fn taken_over(worker: &Worker, lease: &Lease, began: Timestamp) {
-    for attempt in closed_since(&lease.ledger(None).await, began) {
+    for attempt in closed_since(&lease.ledger(&[]).await, began) {
         let plan = Plan { provider: attempt.provider.clone(), model: attempt.model.clone() };
         let usage = attempt.usage;
         let end = Resolution { usage, cost_micros: attempt.cost_micros, ..Resolution::bare(Outcome::Ambiguous) };
@@ -19,17 +19,17 @@ pub(crate) async fn taken_over(worker: &Worker, lease: &Lease, began: Timestamp)
     }
 }
 
-/// Counts the call that is dropped now, if one is on its way.
+/// Counts the calls that are dropped now, if any are on their way.
 pub(crate) fn dropped(worker: &Worker, flight: &Flight, reason: Reason) {
-    if let Some(sent) = flight.sent() {
+    for sent in flight.sent() {
         worker.wasted(reason, &sent.plan, &sent.dropped(Outcome::Cancelled));
     }
 }
 
-/// Tells what the call cost that is dropped now because its job has ended elsewhere.
+/// Tells what the calls cost that are dropped now because its job has ended elsewhere.
 pub(crate) fn ended_elsewhere(worker: &Worker, id: JobId, tenant: &str, flight: &Flight) {
     dropped(worker, flight, Reason::Cancelled);
-    if let Some(sent) = flight.sent() {
+    for sent in flight.sent() {
         tell(id, tenant, &sent.plan, &sent.dropped(Outcome::Cancelled));
     }
 }
@@ -82,6 +82,7 @@ mod tests {
             error: None,
             usage: None,
             cost_micros: None,
+            hedge: false,
         };
         let ledger = [
             attempt(1, Some(10), Some(Outcome::Ambiguous)),

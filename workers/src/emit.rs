@@ -24,20 +24,21 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// The open attempt, the last of `ledger`.
+    /// The newest attempt, the last of `ledger`.
     pub(crate) fn of(id: JobId, ledger: &[Attempt]) -> Self {
         let attempt = ledger.last().map_or(1, |attempt| attempt.number);
         Self { id, attempt, generation: generation(ledger) }
     }
 }
 
-/// Publishes one attempt's deltas until their sender is dropped. Tells how they were cut, and
+/// Publishes one attempt's deltas, `first` before the rest, until their sender is dropped. Tells how they were cut, and
 /// `flight` what tokens they speak of.
 pub(crate) async fn emit(
     broker: &Broker,
     origin: Origin,
     coalesce: Duration,
     flight: &Flight,
+    mut first: Option<Delta>,
     mut deltas: mpsc::Receiver<Delta>,
 ) -> Trace {
     let mut emitter = Emitter { broker, origin, index: 0, trace: Trace::default() };
@@ -45,7 +46,7 @@ pub(crate) async fn emit(
     let mut due = Instant::now();
     loop {
         let next = tokio::select! {
-            next = deltas.recv() => next,
+            next = next(&mut first, &mut deltas) => next,
             () = sleep_until(due), if gathered.is_some() => {
                 emitter.publish(gathered.take()).await;
                 continue;
@@ -53,21 +54,28 @@ pub(crate) async fn emit(
         };
         let Some(next) = next else { break };
         if let Delta::Usage { usage } = &next {
-            flight.told(*usage);
+            flight.told(origin.attempt, *usage);
         }
-        let first = emitter.index == 0;
+        let leading = emitter.index == 0;
         if gathered.is_none() {
             due = Instant::now() + coalesce;
         }
         if let Some(complete) = gather(&mut gathered, next) {
             emitter.publish(Some(complete)).await;
         }
-        if first || !gathered.as_ref().is_some_and(is_text) {
+        if leading || !gathered.as_ref().is_some_and(is_text) {
             emitter.publish(gathered.take()).await;
         }
     }
     emitter.publish(gathered).await;
     emitter.trace
+}
+
+async fn next(first: &mut Option<Delta>, deltas: &mut mpsc::Receiver<Delta>) -> Option<Delta> {
+    match first.take() {
+        Some(first) => Some(first),
+        None => deltas.recv().await,
+    }
 }
 
 struct Emitter<'a> {

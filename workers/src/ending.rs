@@ -7,7 +7,7 @@ use schemas::error::{Category, ErrorCode, Failure};
 use schemas::state::{ContextReport, JobResult, Outcome, Phase, Warning};
 use schemas::timestamp::Timestamp;
 
-use crate::flight::{Flight, Sent};
+use crate::flight::Flight;
 
 /// What a worker does with a job it holds, once it is done with it for now.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub(crate) enum Ending {
         phase: Phase,
         /// With this result.
         result: Box<JobResult>,
-        /// How its last attempt went.
-        last: Option<Resolution>,
+        /// How its attempts went, as far as the ledger does not have it.
+        ends: Vec<Resolution>,
     },
     /// It waits.
     Park {
@@ -27,8 +27,8 @@ pub(crate) enum Ending {
         until: Timestamp,
         /// For this reason.
         reason: &'static str,
-        /// How its last attempt went.
-        last: Option<Resolution>,
+        /// How its attempts went, as far as the ledger does not have it.
+        ends: Vec<Resolution>,
     },
 }
 
@@ -47,13 +47,13 @@ pub(crate) struct Notes {
 }
 
 impl Ending {
-    /// A provider answered, at this cost.
-    pub(crate) fn answered(provider: &str, response: ChatResponse, cost_micros: Option<u64>, notes: Notes) -> Self {
+    /// A provider answered.
+    /// `ends` are those of the job's attempts, this answer's among them.
+    pub(crate) fn answered(provider: &str, response: ChatResponse, ends: Vec<Resolution>, notes: Notes) -> Self {
         let phase = match response.finish {
             FinishReason::Stop | FinishReason::ToolCalls => Phase::Completed,
             FinishReason::Length | FinishReason::ContentFilter => Phase::Incomplete,
         };
-        let last = Resolution { outcome: Outcome::Ok, error: None, usage: response.usage, cost_micros };
         let result = JobResult {
             provider: Some(provider.to_owned()),
             model: Some(response.model),
@@ -68,11 +68,11 @@ impl Ending {
             extra: response.extra,
             ..JobResult::default()
         };
-        Self::Finish { phase, result: Box::new(result), last: Some(last) }
+        Self::Finish { phase, result: Box::new(result), ends }
     }
 
     /// It failed for good. What is not the client's own error goes to DEAD, replayable.
-    pub(crate) fn failed(failure: Failure, last: Option<Resolution>, notes: Notes) -> Self {
+    pub(crate) fn failed(failure: Failure, ends: Vec<Resolution>, notes: Notes) -> Self {
         let dead = failure.code.category() != Category::Client;
         let result = JobResult {
             error: Some(failure),
@@ -81,25 +81,23 @@ impl Ending {
             dead,
             ..JobResult::default()
         };
-        Self::Finish { phase: Phase::Failed, result: Box::new(result), last }
+        Self::Finish { phase: Phase::Failed, result: Box::new(result), ends }
     }
 
-    /// Its deadline passed while it ran; the call was dropped if one was on its way.
+    /// Its deadline passed while it ran; what was on its way was dropped.
     pub(crate) fn expired(flight: &Flight) -> Self {
         let failure = Failure::new(ErrorCode::Expired, "the job's deadline passed before it could be completed");
-        let dropped = flight.sent().map(|sent| sent.dropped(Outcome::Cancelled));
-        let last = dropped.or_else(|| flight.last()).unwrap_or(Resolution::bare(Outcome::Aborted));
         let result = JobResult { error: Some(failure), ..JobResult::default() };
-        Self::Finish { phase: Phase::Expired, result: Box::new(result), last: Some(last) }
+        Self::Finish { phase: Phase::Expired, result: Box::new(result), ends: flight.all_ends(Outcome::Cancelled) }
     }
 
     /// This worker stops while a call runs whose end it will not see.
-    pub(crate) fn interrupted(sent: &Sent, may_repeat: bool, now: Timestamp) -> Self {
-        let last = Some(sent.dropped(Outcome::Ambiguous));
+    pub(crate) fn interrupted(flight: &Flight, may_repeat: bool, now: Timestamp) -> Self {
+        let ends = flight.all_ends(Outcome::Ambiguous);
         if may_repeat {
-            return Self::Park { until: now, reason: "worker_stopping", last };
+            return Self::Park { until: now, reason: "worker_stopping", ends };
         }
         let message = "the worker stopped while it called the provider, and on_ambiguous is \"fail\"";
-        Self::failed(Failure::new(ErrorCode::Ambiguous, message), last, Notes::default())
+        Self::failed(Failure::new(ErrorCode::Ambiguous, message), ends, Notes::default())
     }
 }

@@ -1,4 +1,4 @@
-//! How far a job's current request is, for whoever drops the job while it runs.
+//! How far a job's current requests are, for whoever drops the job while they run: one, or one and its hedge.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,19 +7,21 @@ use schemas::catalog::Prices;
 use schemas::chat::Usage;
 use schemas::state::Outcome;
 
-/// The request on its way, or the end of the one before that the ledger does not have yet.
+/// The requests on their way, and the ends of those before that the ledger does not have yet.
 #[derive(Debug, Default)]
 pub(crate) struct Flight(Mutex<Stage>);
 
 #[derive(Debug, Default)]
 struct Stage {
-    sent: Option<Sent>,
-    last: Option<Resolution>,
+    sent: Vec<Sent>,
+    ended: Vec<Resolution>,
 }
 
 /// A request that the provider has, perhaps.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
+    /// Its attempt's number.
+    number: u32,
     /// Who was asked, for what.
     pub(crate) plan: Plan,
     prices: Prices,
@@ -30,46 +32,56 @@ impl Sent {
     /// Its end, should it be dropped now.
     pub(crate) fn dropped(&self, outcome: Outcome) -> Resolution {
         let cost_micros = self.usage.and_then(|usage| self.prices.cost_micros(&usage));
-        Resolution { outcome, error: None, usage: self.usage, cost_micros }
+        Resolution { number: Some(self.number), outcome, error: None, usage: self.usage, cost_micros }
     }
 }
 
 impl Flight {
-    /// A request is sent.
-    pub(crate) fn send(&self, plan: Plan, prices: Prices) {
-        self.lock().sent = Some(Sent { plan, prices, usage: None });
+    /// The attempt of this number is sent.
+    pub(crate) fn send(&self, number: u32, plan: Plan, prices: Prices) {
+        self.lock().sent.push(Sent { number, plan, prices, usage: None });
     }
 
-    /// The provider told the tokens of the request on its way.
-    pub(crate) fn told(&self, usage: Usage) {
-        if let Some(sent) = &mut self.lock().sent {
+    /// The provider told the tokens of a request on its way.
+    pub(crate) fn told(&self, number: u32, usage: Usage) {
+        if let Some(sent) = self.lock().sent.iter_mut().find(|sent| sent.number == number) {
             sent.usage = Some(usage);
         }
     }
 
-    /// The request has ended.
-    pub(crate) fn land(&self) {
-        self.lock().sent = None;
+    /// A request has ended: what is known of it, if it was on its way.
+    pub(crate) fn land(&self, number: u32) -> Option<Sent> {
+        let mut stage = self.lock();
+        let index = stage.sent.iter().position(|sent| sent.number == number)?;
+        Some(stage.sent.remove(index))
     }
 
-    /// The request on its way.
-    pub(crate) fn sent(&self) -> Option<Sent> {
+    /// The requests on their way.
+    pub(crate) fn sent(&self) -> Vec<Sent> {
         self.lock().sent.clone()
     }
 
-    /// How the last request went; the ledger does not have it yet.
-    pub(crate) fn ended(&self, last: Resolution) {
-        self.lock().last = Some(last);
+    /// How a request went; the ledger does not have it yet.
+    pub(crate) fn ended(&self, end: Resolution) {
+        self.lock().ended.push(end);
     }
 
-    /// The end that the ledger does not have yet.
-    pub(crate) fn last(&self) -> Option<Resolution> {
-        self.lock().last.clone()
+    /// The ends that the ledger does not have yet.
+    pub(crate) fn ends(&self) -> Vec<Resolution> {
+        self.lock().ended.clone()
     }
 
-    /// The same, to be written now.
-    pub(crate) fn take_last(&self) -> Option<Resolution> {
-        self.lock().last.take()
+    /// The ledger has them now.
+    pub(crate) fn written(&self) {
+        self.lock().ended.clear();
+    }
+
+    /// The ends of all attempts, should the job be dropped now. What is on its way ends as `outcome`; what then still
+    /// stands open in the ledger was never sent.
+    pub(crate) fn all_ends(&self, outcome: Outcome) -> Vec<Resolution> {
+        let stage = self.lock();
+        let dropped = stage.sent.iter().map(|sent| sent.dropped(outcome));
+        stage.ended.iter().cloned().chain(dropped).chain([Resolution::bare(Outcome::Aborted)]).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Stage> {
@@ -81,19 +93,39 @@ impl Flight {
 mod tests {
     use super::*;
 
+    fn plan() -> Plan {
+        Plan { provider: "p".to_owned(), model: "m".to_owned() }
+    }
+
     #[test]
     fn a_dropped_request_costs_what_was_told_of_it() {
         let flight = Flight::default();
         let usage = Usage { input_tokens: 10, ..Usage::default() };
-        flight.told(usage);
-        assert!(flight.sent().is_none());
-        let plan = Plan { provider: "p".to_owned(), model: "m".to_owned() };
-        flight.send(plan, Prices { input: 3.0, output: 1.0 });
-        assert_eq!(flight.sent().unwrap().dropped(Outcome::Cancelled), Resolution::bare(Outcome::Cancelled));
-        flight.told(usage);
-        let dropped = flight.sent().unwrap().dropped(Outcome::Cancelled);
+        flight.told(1, usage);
+        assert!(flight.sent().is_empty());
+        flight.send(1, plan(), Prices { input: 3.0, output: 1.0 });
+        let bare = Resolution { number: Some(1), ..Resolution::bare(Outcome::Cancelled) };
+        assert_eq!(flight.sent()[0].dropped(Outcome::Cancelled), bare);
+        flight.told(1, usage);
+        let dropped = flight.land(1).unwrap().dropped(Outcome::Cancelled);
         assert_eq!((dropped.usage, dropped.cost_micros), (Some(usage), Some(30)));
-        flight.land();
-        assert!(flight.sent().is_none());
+        assert!(flight.sent().is_empty() && flight.land(1).is_none());
+    }
+
+    #[test]
+    fn whatever_is_on_its_way_ends_with_the_job() {
+        let flight = Flight::default();
+        let numbered = |number, outcome| Resolution { number: Some(number), ..Resolution::bare(outcome) };
+        flight.ended(numbered(1, Outcome::Failed));
+        for number in [2, 3] {
+            flight.send(number, plan(), Prices { input: 0.0, output: 0.0 });
+        }
+        flight.told(3, Usage::default());
+        let ends = flight.all_ends(Outcome::Ambiguous);
+        assert_eq!(ends[..2], [numbered(1, Outcome::Failed), numbered(2, Outcome::Ambiguous)]);
+        assert_eq!((ends[2].number, ends[2].usage), (Some(3), Some(Usage::default())));
+        assert_eq!(ends[3..], [Resolution::bare(Outcome::Aborted)], "what else is open was never sent");
+        flight.written();
+        assert_eq!(flight.ends(), []);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use broker::{Claimed, Delivery, Gone, Lease, Plan};
+use broker::{Claimed, Delivery, Gone, Lease, Plan, Resolution};
 use schemas::chat::Usage;
 use schemas::error::{Category, ErrorCode};
 use schemas::job::OnAmbiguous;
-use schemas::state::{JobResult, Phase};
+use schemas::state::{Attempt, JobResult, Outcome, Phase};
 use schemas::timestamp::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -82,28 +82,26 @@ async fn run(worker: &Worker, lease: Lease, route: Route<'_>, started: Instant) 
 
 async fn settle(worker: &Worker, lease: Lease, ending: Ending, started: Instant) {
     match ending {
-        Ending::Park { until, reason, last } => {
+        Ending::Park { until, reason, ends } => {
             worker.metrics.parked.with_label_values(&[reason]).inc();
             let until = lease.job.head.deadline.map_or(until, |deadline| deadline.min(until));
             tracing::info!(reason, until = %until, "job parked");
-            if let Err(error) = lease.park(until, reason, last.as_ref()).await {
+            if let Err(error) = lease.park(until, reason, &ends).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "job not parked: its lease will lapse");
             }
         }
-        Ending::Finish { phase, result, last } => {
+        Ending::Finish { phase, result, ends } => {
             let (id, head) = (lease.job.id, lease.job.head.clone());
-            let ledger = lease.ledger(last.as_ref()).await;
+            let ledger = lease.ledger(&ends).await;
             let summary = Summary::of(phase, &result, ledger.len(), started.elapsed());
             // Who answered; nobody did where the job ends otherwise.
-            let answered = result.provider.as_ref().and(ledger.last());
-            let answered =
-                answered.map(|attempt| Plan { provider: attempt.provider.clone(), model: attempt.model.clone() });
+            let answered = result.provider.as_ref().and_then(|_| answered(&ledger, &ends));
             let since = worker.broker.now().since(head.created_at);
-            match lease.finish(phase, *result, last.as_ref()).await {
+            match lease.finish(phase, *result, &ends).await {
                 Ok(true) => summary.record(worker, &head, since),
                 Ok(false) => {
                     worker.metrics.discarded.inc();
-                    if let Some((plan, end)) = answered.zip(last) {
+                    if let Some((plan, end)) = answered {
                         account::lost_result(worker, id, &head.tenant, &plan, &end);
                     }
                 }
@@ -118,11 +116,19 @@ async fn settle(worker: &Worker, lease: Lease, ending: Ending, started: Instant)
 /// How a job is given back by a worker that stops. `None` when nothing has been sent of it yet.
 fn interrupted(worker: &Worker, lease: &Lease, flight: &Flight) -> Option<Ending> {
     let now = worker.broker.now();
-    if let Some(sent) = flight.sent() {
+    if !flight.sent().is_empty() {
         account::dropped(worker, flight, Reason::Ambiguous);
-        return Some(Ending::interrupted(&sent, lease.job.head.on_ambiguous == OnAmbiguous::Retry, now));
+        return Some(Ending::interrupted(flight, lease.job.head.on_ambiguous == OnAmbiguous::Retry, now));
     }
-    flight.last().map(|last| Ending::Park { until: now, reason: "worker_stopping", last: Some(last) })
+    let ends = Some(flight.all_ends(Outcome::Aborted)).filter(|_| !flight.ends().is_empty());
+    ends.map(|ends| Ending::Park { until: now, reason: "worker_stopping", ends })
+}
+
+/// The attempt that answered, and how it ended.
+fn answered(ledger: &[Attempt], ends: &[Resolution]) -> Option<(Plan, Resolution)> {
+    let attempt = ledger.iter().rfind(|attempt| attempt.outcome == Some(Outcome::Ok))?;
+    let plan = Plan { provider: attempt.provider.clone(), model: attempt.model.clone() };
+    Some((plan, ends.iter().find(|end| end.outcome == Outcome::Ok)?.clone()))
 }
 
 async fn release(worker: &Worker, lease: Lease) {

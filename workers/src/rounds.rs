@@ -1,5 +1,9 @@
 //! Asking providers: candidate after candidate, round after round, each request in the ledger before it is sent.
 
+mod leg;
+mod race;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,21 +13,18 @@ use schemas::chat::{ChatRequest, Usage};
 use schemas::dialect::classify::Class;
 use schemas::error::{ErrorCode, Failure};
 use schemas::state::{Attempt, Outcome};
-use tokio::sync::mpsc;
 
-use crate::emit;
 use crate::ending::{Ending, Notes};
 use crate::fit::{self, Fitted};
 use crate::flight::Flight;
-use crate::provider::Admitted;
-use crate::provider::call::{Answer, Call, CallError, idempotency_key};
+use crate::provider::call::CallError;
+use crate::provider::limit::Held;
 use crate::provider::retry::{Next, Round};
 use crate::provider::route::Route;
 use crate::waste::Reason;
 use crate::worker::Worker;
-
-/// Deltas between the provider's stream and the publisher of frames.
-const DELTAS: usize = 256;
+use leg::{Leg, Ready};
+use race::Landing;
 
 /// The first request that a route leads to, if it leads to one now.
 pub(crate) fn first_plan(route: &Route<'_>) -> Option<Plan> {
@@ -41,19 +42,27 @@ fn plan(candidate: &Candidate<'_>) -> Plan {
 pub(crate) struct Rounds<'a> {
     worker: &'a Worker,
     lease: &'a Lease,
-    /// The request on its way, and how the one before went where the ledger does not have that yet.
+    /// What is on its way, and how those before went where the ledger does not have that yet.
     flight: &'a Flight,
     request: Arc<ChatRequest>,
     /// The attempt that stands open in the ledger, not yet sent.
     open: Option<Plan>,
     notes: Notes,
+    /// How long a request may be silent before another is sent beside it.
+    hedge_after: Option<Duration>,
 }
 
 /// What asking one candidate came to.
 enum Asked {
     Answered(Ending),
-    Failed(CallError),
-    Held(crate::provider::limit::Held),
+    /// Each request that failed: one, or one and its hedge.
+    Failed(Vec<CallError>),
+    Unready(Unready),
+}
+
+/// Why a candidate was not asked.
+enum Unready {
+    Held(Held),
     /// The request cannot be made to fit this model; another may have a larger window.
     Unfit(Failure),
 }
@@ -69,11 +78,11 @@ impl<'a> Rounds<'a> {
         let open = first_plan(&route);
         let notes = Notes { warnings: lease.job.warnings.clone(), ..Notes::default() };
         match fit::load(worker, &lease.job).await {
-            Ok(request) => Self { worker, lease, flight, request, open, notes }.ask_all(route).await,
-            Err(failure) => {
-                let last = open.map(|_| Resolution::bare(Outcome::Aborted));
-                Ok(Ending::failed(failure, last, notes))
+            Ok(request) => {
+                let hedge_after = worker.providers.registry().catalog().routing(&request.model).hedge_after;
+                Self { worker, lease, flight, request, open, notes, hedge_after }.ask_all(route).await
             }
+            Err(failure) => Ok(Ending::failed(failure, flight.all_ends(Outcome::Aborted), notes)),
         }
     }
 
@@ -91,7 +100,7 @@ impl<'a> Rounds<'a> {
             match next {
                 Next::Fail(failure) => return Ok(self.fail(failure)),
                 Next::Park { until, reason } => {
-                    return Ok(Ending::Park { until, reason: reason.into(), last: self.last() });
+                    return Ok(Ending::Park { until, reason: reason.into(), ends: self.ends() });
                 }
                 Next::Again { after } => self.pause(after).await?,
                 Next::NextCandidate => {}
@@ -100,13 +109,12 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Waits in the slot, what is known of the last attempt safely in the ledger.
+    /// Waits in the slot, what is known of the last attempts safely in the ledger.
     async fn pause(&mut self, after: Duration) -> Result<(), Gone> {
-        if self.open.is_none()
-            && let Some(last) = self.flight.last()
-        {
-            self.lease.resolve(&last).await?;
-            self.flight.take_last();
+        let ends = self.flight.ends();
+        if !ends.is_empty() {
+            self.lease.resolve(&ends).await?;
+            self.flight.written();
         }
         tokio::time::sleep(after).await;
         Ok(())
@@ -115,20 +123,25 @@ impl<'a> Rounds<'a> {
     /// Asks each candidate once: an ending, or what to do next.
     async fn ask_round(&mut self, candidates: Vec<Candidate<'a>>) -> Result<Result<Ending, Next>, Gone> {
         let mut round = Round::default();
-        let mut left = candidates.len();
-        for candidate in candidates {
-            left -= 1;
-            match self.ask(candidate, left).await? {
+        let mut left = VecDeque::from(candidates);
+        while let Some(candidate) = left.pop_front() {
+            match self.ask(candidate, &mut left).await? {
                 Asked::Answered(ending) => return Ok(Ok(ending)),
-                Asked::Unfit(failure) => round.fail(&failure, Class::Failover, self.worker.broker.now()),
-                Asked::Failed(error) if error.emitted && self.request.stream => {
-                    return Ok(Ok(self.fail(error.failure)));
+                Asked::Failed(errors) => {
+                    for error in errors {
+                        if error.emitted && self.request.stream {
+                            return Ok(Ok(self.fail(error.failure)));
+                        }
+                        round.fail(&error.failure, error.class, self.worker.broker.now());
+                    }
                 }
-                Asked::Failed(error) => round.fail(&error.failure, error.class, self.worker.broker.now()),
-                Asked::Held(held) => round.refuse(held.until, held.reason),
+                Asked::Unready(Unready::Unfit(failure)) => {
+                    round.fail(&failure, Class::Failover, self.worker.broker.now());
+                }
+                Asked::Unready(Unready::Held(held)) => round.refuse(held.until, held.reason),
             }
-            let ledger = self.ledger().await;
-            match self.worker.retries.next(&round, &ledger, left, self.worker.broker.now()) {
+            let ledger = self.lease.ledger(&self.flight.ends()).await;
+            match self.worker.retries.next(&round, &ledger, left.len(), self.worker.broker.now()) {
                 Next::NextCandidate => {}
                 next => return Ok(Err(next)),
             }
@@ -136,108 +149,94 @@ impl<'a> Rounds<'a> {
         Ok(Err(Next::NextCandidate))
     }
 
-    async fn ask(&mut self, candidate: Candidate<'a>, left: usize) -> Result<Asked, Gone> {
-        let worker = self.worker;
-        let fitted = fit::fit(worker, &self.request, &candidate, &self.lease.job.context).await;
-        let Fitted { request, report, warnings } = match fitted {
-            Ok(fitted) => fitted,
-            Err(failure) => return Ok(Asked::Unfit(failure)),
-        };
-        let warnings = self.lease.job.warnings.iter().cloned().chain(warnings).collect();
-        self.notes = Notes { context: Some(report), warnings, trace: None };
+    /// Asks `candidate`, and perhaps one of `left` beside it.
+    async fn ask(&mut self, candidate: Candidate<'a>, left: &mut VecDeque<Candidate<'a>>) -> Result<Asked, Gone> {
         let plan = plan(&candidate);
         // A busy provider is waited for only when nobody else is left to ask.
-        let patience = if left > 0 { Duration::ZERO } else { worker.config.retry.inline_max };
-        let admitted = match worker.providers.admit(candidate, patience, worker.broker.now()).await {
-            Ok(admitted) => admitted,
-            Err(held) => return Ok(Asked::Held(held)),
+        let patience = if left.is_empty() { self.worker.config.retry.inline_max } else { Duration::ZERO };
+        let ready = match self.ready(candidate, patience).await {
+            Ok(ready) => ready,
+            Err(unready) => return Ok(Asked::Unready(unready)),
         };
+        self.notes = ready.notes.clone();
         self.record(&plan).await?;
-        let prices = admitted.candidate.model.prices();
-        let outcome = self.send(&plan, admitted, &request).await?;
+        let ledger = self.lease.ledger(&[]).await;
+        self.lease.before_call().await?;
+        let leg = self.launch(ready, &ledger);
         self.open = None;
-        Ok(self.note(&plan, prices, outcome))
+        let landing = self.fly(leg, left).await?;
+        Ok(self.note(landing))
+    }
+
+    /// Fits the request to `candidate`'s model and takes the right to send it.
+    async fn ready(&self, candidate: Candidate<'a>, patience: Duration) -> Result<Ready<'a>, Unready> {
+        let worker = self.worker;
+        let fitted = fit::fit(worker, &self.request, &candidate, &self.lease.job.context).await;
+        let Fitted { request, report, warnings } = fitted.map_err(Unready::Unfit)?;
+        let warnings = self.lease.job.warnings.iter().cloned().chain(warnings).collect();
+        let notes = Notes { context: Some(report), warnings, trace: None };
+        let admitted = worker.providers.admit(candidate, patience, worker.broker.now()).await;
+        Ok(Ready { admitted: admitted.map_err(Unready::Held)?, request, notes })
     }
 
     /// Makes sure that this very request is the open attempt of the stored ledger.
     async fn record(&mut self, plan: &Plan) -> Result<(), Gone> {
         if self.open.as_ref() != Some(plan) {
-            let last = self.last();
-            self.lease.attempt(plan, last.as_ref()).await?;
-            self.flight.take_last();
+            self.lease.attempt(plan, &self.ends()).await?;
+            self.flight.written();
             self.open = Some(plan.clone());
         }
         Ok(())
     }
 
-    async fn send(
-        &mut self,
-        plan: &Plan,
-        admitted: Admitted<'_>,
-        request: &ChatRequest,
-    ) -> Result<Result<Answer, CallError>, Gone> {
-        let (worker, id) = (self.worker, self.lease.job.id);
-        let ledger = self.lease.ledger(None).await;
-        let origin = emit::Origin::of(id, &ledger);
-        let upstream = admitted.candidate.upstream.clone();
-        let call = Call {
-            request,
-            upstream: &upstream,
-            max_output: admitted.candidate.model.max_output,
-            job: id,
-            attempt: origin.attempt,
-            idempotency_key: idempotency_key(id, &admitted.candidate.provider.name, &ledger),
-        };
-        self.lease.before_call().await?;
-        self.flight.send(plan.clone(), admitted.candidate.model.prices());
-        let now = || worker.broker.now();
-        let outcome = if request.stream {
-            let (sink, deltas) = mpsc::channel(DELTAS);
-            let frames = emit::emit(&worker.broker, origin, worker.config.worker.coalesce, self.flight, deltas);
-            let answer = async {
-                let sink = sink;
-                worker.providers.call(admitted, &call, Some(&sink), now).await
-            };
-            let (answer, trace) = tokio::join!(answer, frames);
-            self.notes.trace = Some(trace);
-            answer
-        } else {
-            worker.providers.call(admitted, &call, None, now).await
-        };
-        self.flight.land();
-        Ok(outcome)
+    /// The request of the last attempt of `ledger`, which counts as sent from here on.
+    fn launch(&self, ready: Ready<'a>, ledger: &[Attempt]) -> Leg<'a> {
+        let leg = Leg::new(self.worker, ready, self.lease.job.id, ledger);
+        self.flight.send(leg.number(), leg.plan.clone(), leg.prices);
+        leg
     }
 
     /// Notes how a request went, for the ledger and for whoever has to act.
-    fn note(&mut self, plan: &Plan, prices: Prices, outcome: Result<Answer, CallError>) -> Asked {
-        let cost = |usage: Option<Usage>| usage.and_then(|usage| prices.cost_micros(&usage));
+    fn note(&mut self, landing: Landing) -> Asked {
+        let Landing { number, plan, prices, outcome, earlier } = landing;
         match outcome {
             Ok(answer) => {
                 self.notes.warnings.extend(answer.warnings);
                 let notes = std::mem::take(&mut self.notes);
-                let cost_micros = cost(answer.response.usage);
-                Asked::Answered(Ending::answered(&plan.provider, answer.response, cost_micros, notes))
+                let usage = answer.response.usage;
+                let cost_micros = cost(prices, usage);
+                let end = Resolution { number: Some(number), outcome: Outcome::Ok, error: None, usage, cost_micros };
+                let ends = std::iter::once(end).chain(self.ends()).collect();
+                Asked::Answered(Ending::answered(&plan.provider, answer.response, ends, notes))
             }
             Err(error) => {
-                tracing::warn!(
-                    provider = %plan.provider,
-                    upstream = %plan.model,
-                    error.code = %error.failure.code,
-                    "provider request failed"
-                );
-                if crate::provider::is_auth_failure(&error) {
-                    self.worker.alarm.provider_auth(&plan.provider);
-                }
-                let failure = Some(error.failure.clone());
-                let (usage, cost_micros) = (error.usage, cost(error.usage));
-                let end = Resolution { outcome: Outcome::Failed, error: failure, usage, cost_micros };
-                if usage.is_some() || error.emitted {
-                    self.worker.wasted(Reason::Failed, plan, &end);
-                }
-                self.flight.ended(end);
-                Asked::Failed(error)
+                self.note_failure(number, &plan, prices, &error);
+                Asked::Failed(earlier.into_iter().chain([error]).collect())
             }
         }
+    }
+
+    fn note_failure(&self, number: u32, plan: &Plan, prices: Prices, error: &CallError) {
+        tracing::warn!(
+            provider = %plan.provider,
+            upstream = %plan.model,
+            error.code = %error.failure.code,
+            "provider request failed"
+        );
+        if crate::provider::is_auth_failure(error) {
+            self.worker.alarm.provider_auth(&plan.provider);
+        }
+        let end = Resolution {
+            number: Some(number),
+            outcome: Outcome::Failed,
+            error: Some(error.failure.clone()),
+            usage: error.usage,
+            cost_micros: cost(prices, error.usage),
+        };
+        if error.usage.is_some() || error.emitted {
+            self.worker.wasted(Reason::Failed, plan, &end);
+        }
+        self.flight.ended(end);
     }
 
     /// The one provider that this job may ask, if it is pinned.
@@ -246,18 +245,17 @@ impl<'a> Rounds<'a> {
     }
 
     fn fail(&mut self, failure: Failure) -> Ending {
-        Ending::failed(failure, self.last(), std::mem::take(&mut self.notes))
+        Ending::failed(failure, self.ends(), std::mem::take(&mut self.notes))
     }
 
-    /// How the last attempt went: one that stands open was never sent.
-    fn last(&self) -> Option<Resolution> {
-        self.open.as_ref().map(|_| Resolution::bare(Outcome::Aborted)).or_else(|| self.flight.last())
+    /// How all attempts went: nothing is on its way, and one that stands open was never sent.
+    fn ends(&self) -> Vec<Resolution> {
+        self.flight.all_ends(Outcome::Cancelled)
     }
+}
 
-    /// The ledger, the last attempt's end included.
-    async fn ledger(&self) -> Vec<Attempt> {
-        self.lease.ledger(self.flight.last().as_ref().filter(|_| self.open.is_none())).await
-    }
+fn cost(prices: Prices, usage: Option<Usage>) -> Option<u64> {
+    usage.and_then(|usage| prices.cost_micros(&usage))
 }
 
 fn unknown_model(model: &str, pin: Option<&str>) -> Failure {

@@ -18,6 +18,8 @@ pub(crate) enum Reason {
     Cancelled,
     /// It failed after the provider had counted tokens or sent a part of its answer.
     Failed,
+    /// It was dropped because another, asked beside it, spoke first.
+    HedgeLost,
 }
 
 /// `portbroker_wasted_*`: by reason, provider and model. Tokens and dollars are those that the provider told of and the
@@ -50,7 +52,8 @@ impl WasteMetrics {
         let calls = Opts::new(
             "portbroker_wasted_calls_total",
             "Provider calls that gave no job its answer: ambiguous (their worker was lost), lost_result (the job had \
-             ended), cancelled (dropped while running), failed (after tokens were spent)",
+             ended), cancelled (dropped while running), failed (after tokens were spent), hedge_lost (another, asked \
+             beside it, spoke first)",
         );
         let tokens =
             Opts::new("portbroker_wasted_tokens_total", "Tokens of wasted calls, as far as providers told, by type");
@@ -110,6 +113,7 @@ mod tests {
             r#"portbroker_wasted_calls_total{model="m",provider="p",reason="lost_result"} 2"#,
             r#"portbroker_wasted_tokens_total{model="m",provider="p",reason="ambiguous",type="input"} 100"#,
             r#"portbroker_wasted_tokens_total{model="m",provider="p",reason="failed",type="output"} 20"#,
+            r#"portbroker_wasted_calls_total{model="m",provider="p",reason="hedge_lost"} 2"#,
             r#"portbroker_wasted_cost_dollars_total{model="m",provider="p",reason="cancelled"} 0.0015"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

@@ -167,7 +167,19 @@ mod tests {
     fn attempt(outcome: Option<Outcome>, usage: Option<Usage>) -> Attempt {
         let (provider, model, started_at) = ("echo".to_owned(), "echo".to_owned(), Timestamp::default());
         let (number, nonce, ended_at, error) = (1, Nonce::new(1), None, None);
-        Attempt { number, nonce, provider, model, started_at, ended_at, outcome, error, usage, cost_micros: None }
+        Attempt {
+            number,
+            nonce,
+            provider,
+            model,
+            started_at,
+            ended_at,
+            outcome,
+            error,
+            usage,
+            cost_micros: None,
+            hedge: false,
+        }
     }
 
     fn counted(attempts: Vec<Attempt>, answer: Option<Usage>) -> (i64, i64) {

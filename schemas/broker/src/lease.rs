@@ -43,28 +43,38 @@ impl Lease {
         Self { broker, job, nonce, ticket, held, origin: began, cancelled }
     }
 
-    /// The attempts so far, with `last` as the end of the one that stands open.
-    pub async fn ledger(&self, last: Option<&Resolution>) -> Vec<Attempt> {
+    /// The attempts so far, with `ends` as the ends of those that stand open.
+    pub async fn ledger(&self, ends: &[Resolution]) -> Vec<Attempt> {
         let held = self.held.lock().await;
-        ledger::resolved(&held.record.state.attempts, &self.nonce, last, self.broker.now())
+        ledger::resolved(&held.record.state.attempts, &self.nonce, ends, self.broker.now())
     }
 
-    /// Closes the attempt that ran, if one did, and records the next, before it is sent.
+    /// Closes the attempts that ran, if any did, and records the next, before it is sent.
     ///
     /// # Errors
     /// [`Gone`] when the job is no longer ours: send nothing.
-    pub async fn attempt(&self, plan: &Plan, last: Option<&Resolution>) -> Result<(), Gone> {
+    pub async fn attempt(&self, plan: &Plan, ends: &[Resolution]) -> Result<(), Gone> {
         let now = self.broker.now();
-        self.update("attempt", |held| Updating::change(held, held.attempting(plan, last, now), now)).await
+        self.update("attempt", |held| Updating::change(held, held.attempting(plan, ends, now), now)).await
     }
 
-    /// Closes the attempt that ran, before a wait: should this worker be lost in it, the failure is known all the same.
+    /// Records one more attempt beside the one that runs, before it is sent. Await it to its end: what it records is known
+    /// only then.
+    ///
+    /// # Errors
+    /// [`Gone`] when the job is no longer ours: send nothing.
+    pub async fn hedge(&self, plan: &Plan) -> Result<(), Gone> {
+        let now = self.broker.now();
+        self.update("hedge", |held| Updating::change(held, held.hedging(plan, now), now)).await
+    }
+
+    /// Closes the attempts that ran, before a wait: should this worker be lost in it, their failure is known all the same.
     ///
     /// # Errors
     /// [`Gone`] when the job is no longer ours.
-    pub async fn resolve(&self, last: &Resolution) -> Result<(), Gone> {
+    pub async fn resolve(&self, ends: &[Resolution]) -> Result<(), Gone> {
         let now = self.broker.now();
-        self.update("resolve", |held| Updating::change(held, held.resolved(Some(last), now), now)).await
+        self.update("resolve", |held| Updating::change(held, held.resolved(ends, now), now)).await
     }
 
     /// Makes sure, right before a call, that nobody else can hold the job by now.
@@ -139,17 +149,12 @@ impl Lease {
     ///
     /// # Errors
     /// [`BrokerError`] when it cannot be encoded or stored at all; the job is then run again after its lease.
-    pub async fn finish(
-        self,
-        phase: Phase,
-        mut result: JobResult,
-        last: Option<&Resolution>,
-    ) -> Result<bool, BrokerError> {
+    pub async fn finish(self, phase: Phase, mut result: JobResult, ends: &[Resolution]) -> Result<bool, BrokerError> {
         self.broker.store_large_output(self.job.id, &mut result).await?;
         result.kept = self.broker.keep_request(&self.job).await?;
         let Self { broker, job, nonce, ticket, held, .. } = self;
         let (held, now) = (held.into_inner(), broker.now());
-        let mine = Box::new(held.resolved(last, now));
+        let mine = Box::new(held.resolved(ends, now));
         let finish = Finish { mine, phase, result: Box::new(result) };
         let (on, message) = (On::Job(&job, &nonce), InHand::Given(Some(Box::new(ticket))));
         let mut hands = Hands { broker: &broker, id: job.id, name: "finish", on, message };
@@ -171,12 +176,12 @@ impl Lease {
     ///
     /// # Errors
     /// [`BrokerError`] when the copy for DELAYED cannot be stored.
-    pub async fn park(self, until: Timestamp, reason: &str, last: Option<&Resolution>) -> Result<(), BrokerError> {
+    pub async fn park(self, until: Timestamp, reason: &str, ends: &[Resolution]) -> Result<(), BrokerError> {
         let Self { broker, job, nonce, ticket, held, origin, .. } = self;
         let (held, now) = (held.into_inner(), broker.now());
         let limit = limit(&held, origin.elapsed(), &broker);
         broker.0.metrics.parks.with_label_values(&[reason]).inc();
-        let parking = Parking::start(&held, (until, reason), last, broker.0.config.worker.short_park, now);
+        let parking = Parking::start(&held, (until, reason), ends, broker.0.config.worker.short_park, now);
         let (on, message) = (On::Job(&job, &nonce), InHand::Given(Some(Box::new(ticket))));
         let mut hands = Hands { broker: &broker, id: job.id, name: "park", on, message };
         match tokio::time::timeout_at(origin + limit, hands.run(parking)).await {
@@ -196,7 +201,7 @@ impl Lease {
     pub async fn release(self) -> Result<(), BrokerError> {
         let aborted = Resolution::bare(Outcome::Aborted);
         let now = self.broker.now();
-        self.park(now, "worker_stopping", Some(&aborted)).await
+        self.park(now, "worker_stopping", &[aborted]).await
     }
 }
 

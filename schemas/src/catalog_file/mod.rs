@@ -3,6 +3,7 @@
 
 mod check;
 mod fields;
+mod routing;
 
 use secrecy::SecretString;
 use toml::{Table, Value};
@@ -34,7 +35,8 @@ pub fn parse_without_credentials(text: &str) -> Result<Catalog, Vec<String>> {
         return Err(faults);
     }
     let catalog: Catalog = Value::Table(table).try_into().map_err(|_| vec!["the file cannot be read".to_owned()])?;
-    let faults = check::faults(&catalog);
+    let mut faults = check::faults(&catalog);
+    faults.extend(routing::faults(&catalog));
     if faults.is_empty() { Ok(catalog) } else { Err(faults) }
 }
 
@@ -79,7 +81,7 @@ shade = 1
 [[provider.model]]
 name = "m"
 context_window = -1
-weight = 2
+heft = 2
 [provider.quirks]
 no_such_quirk = true
 
@@ -175,7 +177,7 @@ name = "m"
         provider one: unknown field `shade`
         provider one, quirks: unknown field `no_such_quirk`
         provider one, model m: `context_window`: expected u32
-        provider one, model m: unknown field `weight`
+        provider one, model m: unknown field `heft`
         provider 2: `name` is missing
         provider 2: `dialect`: expected one of `openai_chat`, `openai_responses`, `anthropic`, `echo`
         ");

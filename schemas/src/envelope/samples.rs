@@ -157,6 +157,7 @@ pub(crate) fn state() -> JobState {
         error: Some(Failure { param: Some("n".to_owned()), ..Failure::new(ErrorCode::InvalidRequest, "why") }),
         usage: Some(usage),
         cost_micros: None,
+        hedge: false,
     };
     let result = JobResult {
         provider: Some("p".to_owned()),

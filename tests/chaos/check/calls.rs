@@ -53,8 +53,7 @@ fn covered(history: &History, id: JobId, attempt: &Attempt, call: &Call, found: 
 /// Why each attempt but the first was made.
 fn sequence(history: &History, id: JobId, dossier: &Dossier<'_>, found: &mut Found) {
     let wish = dossier.record.map_or(OnAmbiguous::Retry, |record| record.on_ambiguous);
-    for pair in dossier.attempts().windows(2) {
-        let [earlier, later] = pair else { continue };
+    for (earlier, later) in successions(dossier.attempts()) {
         match earlier.outcome {
             Some(Outcome::Ambiguous) if wish == OnAmbiguous::Fail => {
                 let detail = format!("attempt {} followed an ambiguous one", later.number);
@@ -67,6 +66,19 @@ fn sequence(history: &History, id: JobId, dossier: &Dossier<'_>, found: &mut Fou
             _ => {}
         }
     }
+}
+
+/// Each attempt with those that it followed. A hedge runs beside the one before it, and needs no other cause; whatever
+/// comes after the two follows both.
+fn successions(ledger: &[Attempt]) -> impl Iterator<Item = (&Attempt, &Attempt)> {
+    let beside = |index: usize| {
+        let (earlier, hedge) = (&ledger[index - 1], &ledger[index]);
+        hedge.hedge && !earlier.hedge && hedge.nonce == earlier.nonce
+    };
+    (1..ledger.len()).filter(move |index| !beside(*index)).flat_map(move |index| {
+        let pair = index >= 2 && beside(index - 1);
+        ledger[index - 1 - usize::from(pair)..index].iter().map(move |earlier| (earlier, &ledger[index]))
+    })
 }
 
 /// The earlier holder was taken for dead, and came back with its answer later.

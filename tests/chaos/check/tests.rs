@@ -40,6 +40,7 @@ fn attempt(number: u32, nonce: u128, (from, to): (i64, i64), outcome: Outcome) -
         error: None,
         usage: None,
         cost_micros: None,
+        hedge: false,
     }
 }
 
@@ -300,6 +301,27 @@ fn an_answer_that_comes_back_late_is_no_second_result() {
     history.faults.clear();
     let rules: Vec<_> = check(&history).iter().map(|violation| violation.rule).collect();
     assert_eq!(rules, [Rule::SecondCallWithoutCause, Rule::UnexplainedAmbiguity]);
+}
+
+/// A hedge of job 1: it answered, and the one before it was dropped.
+#[test]
+fn a_hedge_needs_no_other_cause_and_excuses_nobody_after_it() {
+    let hedged = |number| Attempt { hedge: true, ..attempt(number, 10, (4, 4), Outcome::Ok) };
+    let mut history = sound();
+    history.calls.push(call(1, "worker-1", (4, 4), Ending::Answered));
+    history.calls[0].ending = Ending::Dropped;
+    plain(&mut history).attempts = vec![attempt(1, 10, (2, 4), Outcome::Cancelled), hedged(2)];
+    assert_eq!(check(&history), []);
+    let rules = |history: &History| check(history).iter().map(|violation| violation.rule).collect::<Vec<_>>();
+    let mut foreign = history.clone();
+    plain(&mut foreign).attempts[1].nonce = Nonce::new(11);
+    assert!(rules(&foreign).contains(&Rule::SecondCallWithoutCause));
+    let mut third = history.clone();
+    plain(&mut third).attempts[1].outcome = Some(Outcome::Failed);
+    plain(&mut third).attempts.push(attempt(3, 10, (4, 5), Outcome::Ok));
+    assert!(rules(&third).contains(&Rule::SecondCallWithoutCause), "the first was dropped, not failed");
+    plain(&mut third).attempts[0].outcome = Some(Outcome::Failed);
+    assert!(!rules(&third).contains(&Rule::SecondCallWithoutCause));
 }
 
 /// Deltas are lost with the broker's memory, and only then; what is left is still the beginning of the output.

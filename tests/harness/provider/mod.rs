@@ -66,6 +66,7 @@ pub struct Provider {
     shared: Arc<Shared>,
     port: u16,
     forgiving: bool,
+    models: String,
     _server: JoinSet<()>,
 }
 
@@ -101,13 +102,20 @@ impl Provider {
         server.spawn(async move {
             axum::serve(listener, router).await.expect("the fake provider serves");
         });
-        Self { shared, port, forgiving: false, _server: server }
+        Self { shared, port, forgiving: false, models: String::new(), _server: server }
     }
 
     /// Does not fail the test for requests that it refused.
     #[must_use]
     pub const fn forgiving(mut self) -> Self {
         self.forgiving = true;
+        self
+    }
+
+    /// Serves one more model, of these fields in a providers file.
+    #[must_use]
+    pub fn serving(mut self, model: &str) -> Self {
+        self.models.push_str(&format!("[[provider.model]]\n{model}\n"));
         self
     }
 
@@ -158,7 +166,8 @@ input_price = 2.0
 output_price = 8.0
 [[provider.model]]
 name = "{name}-*"
-"#
+{}"#,
+            self.models
         )
     }
 

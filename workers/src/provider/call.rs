@@ -154,6 +154,7 @@ mod tests {
             error: None,
             usage: None,
             cost_micros: None,
+            hedge: false,
         };
         let first = idempotency_key(job, "a", &[]);
         let unknown = [attempt("a", Some(Outcome::Ambiguous)), attempt("b", Some(Outcome::Failed)), attempt("a", None)];

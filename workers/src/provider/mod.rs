@@ -6,9 +6,11 @@ pub mod breaker_share;
 pub mod call;
 pub mod echo;
 mod http;
+pub mod latency;
 pub mod limit;
 mod limit_shared;
 pub mod metrics;
+pub mod order;
 pub mod redis_link;
 pub mod registry;
 pub mod retry;
@@ -26,6 +28,7 @@ use schemas::catalog::Candidate;
 use schemas::delta::Delta;
 use schemas::dialect::classify::Class;
 use schemas::error::ErrorCode;
+use schemas::routing::Routing;
 use schemas::timestamp::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -33,6 +36,7 @@ use tokio::time::Instant;
 use breaker::{Ticket, Verdict};
 use breaker_share::BreakerShare;
 use call::{Answer, Call, CallError};
+use latency::Latencies;
 use limit::{Held, Limits, Permit};
 use metrics::ProviderMetrics;
 use registry::Registry;
@@ -44,6 +48,7 @@ pub struct Providers {
     registry: Registry,
     limits: Limits,
     breakers: BreakerShare,
+    latencies: Latencies,
     metrics: ProviderMetrics,
 }
 
@@ -67,7 +72,7 @@ impl Providers {
                 metrics.circuit_breaker.with_label_values(&[provider.name.as_str(), upstream]);
             }
         }
-        Self { registry, limits, breakers, metrics }
+        Self { registry, limits, breakers, latencies: Latencies::default(), metrics }
     }
 
     /// The providers' data and clients.
@@ -85,7 +90,11 @@ impl Providers {
     /// Who is to be asked for `model` at `now`, by a job that may be pinned to one provider. Asks nobody.
     #[must_use]
     pub fn route(&self, model: &str, pin: Option<&str>, now: Timestamp) -> Route<'_> {
-        route::route(self.registry.catalog().candidates_of(model, pin), |candidate| {
+        let candidates = self.registry.catalog().candidates_of(model, pin);
+        let strategy = Routing::of(&candidates).strategy;
+        let bits = runtime::clock::random_bits() as u64;
+        let ordered = order::order(strategy, candidates, |candidate| self.latencies.mean(candidate, now), bits);
+        route::route(ordered, |candidate| {
             let provider = &candidate.provider.name;
             match self.breakers.shut_until(provider, &candidate.upstream, now) {
                 Some(at) => Gate::Shut { at, reason: WaitReason::BreakerOpen },
@@ -135,8 +144,10 @@ impl Providers {
         let _landed = Landed(|| flight.dec());
         let started = Instant::now();
         let outcome = self.registry.call(&candidate, call, sink).await;
-        self.measure(&candidate, &outcome, started.elapsed());
-        let (verdict, ended) = (verdict(&outcome), now());
+        let (took, ended) = (started.elapsed(), now());
+        self.measure(&candidate, &outcome, took);
+        self.latencies.observe(&candidate, &outcome, took, ended);
+        let verdict = verdict(&outcome);
         if let Err(CallError { class: Class::Retry { after: Some(after) }, .. }) = &outcome {
             self.limits.pause(&candidate, ended.after(*after), ended);
         }

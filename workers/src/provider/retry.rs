@@ -215,6 +215,7 @@ mod tests {
             error: Some(Failure::new(code, "x")),
             usage: None,
             cost_micros: None,
+            hedge: false,
         }
     }
 

@@ -44,19 +44,26 @@ impl Held {
         now < self.safe_until
     }
 
-    /// The ledger, my open attempt closed by `last`.
+    /// The ledger, my open attempts closed by `ends`.
     #[must_use]
-    pub fn resolved(&self, last: Option<&Resolution>, now: Timestamp) -> JobState {
+    pub fn resolved(&self, ends: &[Resolution], now: Timestamp) -> JobState {
         let state = &self.record.state;
-        JobState { attempts: ledger::resolved(&state.attempts, &state.nonce, last, now), ..(**state).clone() }
+        JobState { attempts: ledger::resolved(&state.attempts, &state.nonce, ends, now), ..(**state).clone() }
     }
 
-    /// The record with one more attempt, the one before closed by `last`.
+    /// The record with one more attempt, those before closed by `ends`.
     #[must_use]
-    pub fn attempting(&self, plan: &Plan, last: Option<&Resolution>, now: Timestamp) -> JobState {
-        let state = self.resolved(last, now);
+    pub fn attempting(&self, plan: &Plan, ends: &[Resolution], now: Timestamp) -> JobState {
+        let state = self.resolved(ends, now);
         let attempts = ledger::opened(state.attempts, &state.nonce, plan, now);
         JobState { attempts, started_at: state.started_at.or(Some(now)), ..state }
+    }
+
+    /// The record with one more attempt beside the one that runs, which stays open.
+    #[must_use]
+    pub fn hedging(&self, plan: &Plan, now: Timestamp) -> JobState {
+        let state = (*self.record.state).clone();
+        JobState { attempts: ledger::hedged(state.attempts, &state.nonce, plan, now), ..state }
     }
 }
 
@@ -155,12 +162,12 @@ impl Parking {
     pub fn start(
         held: &Held,
         (until, reason): (Timestamp, &str),
-        last: Option<&Resolution>,
+        ends: &[Resolution],
         short: Duration,
         now: Timestamp,
     ) -> (Self, Next<Result<(), Gone>>) {
         let delay = Some(until.since(now)).filter(|delay| *delay <= short);
-        let mut parked = held.resolved(last, now);
+        let mut parked = held.resolved(ends, now);
         (parked.phase, parked.until, parked.reason) = (Phase::Parked, Some(until), Some(reason.to_owned()));
         let nonce: Nonce = parked.nonce.clone();
         if delay.is_none() {

@@ -2,7 +2,7 @@
 
 use schemas::chat::Usage;
 use schemas::error::Failure;
-use schemas::state::{Attempt, Nonce, Outcome};
+use schemas::state::{Attempt, Nonce, Outcome, deliveries};
 use schemas::timestamp::Timestamp;
 
 /// A provider request about to be made.
@@ -17,6 +17,8 @@ pub struct Plan {
 /// How a call went, for the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolution {
+    /// Which attempt it was; `None` is the newest that stands open.
+    pub number: Option<u32>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why it failed.
@@ -31,7 +33,7 @@ impl Resolution {
     /// An end of which nothing more is known.
     #[must_use]
     pub const fn bare(outcome: Outcome) -> Self {
-        Self { outcome, error: None, usage: None, cost_micros: None }
+        Self { number: None, outcome, error: None, usage: None, cost_micros: None }
     }
 }
 
@@ -41,23 +43,26 @@ pub const fn is_unresolved(attempt: &Attempt) -> bool {
     matches!(attempt.outcome, None | Some(Outcome::Ambiguous))
 }
 
-/// How many attempts nobody knows the end of: they count towards poison; failures and parks do not.
+/// How many runs nobody knows the end of: they count towards poison; failures and parks do not. A call and its hedge are
+/// lost with one worker, and count once.
 #[must_use]
 pub fn unresolved(attempts: &[Attempt]) -> usize {
-    attempts.iter().filter(|attempt| is_unresolved(attempt)).count()
+    deliveries(attempts.iter().filter(|attempt| is_unresolved(attempt)))
 }
 
-/// `attempts` with the open one of `nonce` closed as `last` tells, where it tells.
+/// `attempts` with open ones of `nonce` closed as `ends` tell, in their order. An end of what is not open is ignored.
 #[must_use]
-pub fn resolved(attempts: &[Attempt], nonce: &Nonce, last: Option<&Resolution>, now: Timestamp) -> Vec<Attempt> {
+pub fn resolved(attempts: &[Attempt], nonce: &Nonce, ends: &[Resolution], now: Timestamp) -> Vec<Attempt> {
     let mut attempts = attempts.to_vec();
-    let open = attempts.iter_mut().rev().find(|attempt| attempt.nonce == *nonce && attempt.outcome.is_none());
-    if let Some((attempt, resolution)) = open.zip(last) {
-        attempt.outcome = Some(resolution.outcome);
+    for end in ends {
+        let open = |attempt: &&mut Attempt| attempt.nonce == *nonce && attempt.outcome.is_none();
+        let meant = |attempt: &&mut Attempt| end.number.is_none_or(|number| attempt.number == number);
+        let Some(attempt) = attempts.iter_mut().rev().filter(open).find(meant) else { continue };
+        attempt.outcome = Some(end.outcome);
         attempt.ended_at = Some(now);
-        attempt.error.clone_from(&resolution.error);
-        attempt.usage = resolution.usage;
-        attempt.cost_micros = resolution.cost_micros;
+        attempt.error.clone_from(&end.error);
+        attempt.usage = end.usage;
+        attempt.cost_micros = end.cost_micros;
     }
     attempts
 }
@@ -87,7 +92,18 @@ pub fn opened(mut attempts: Vec<Attempt>, nonce: &Nonce, plan: &Plan, now: Times
         error: None,
         usage: None,
         cost_micros: None,
+        hedge: false,
     });
+    attempts
+}
+
+/// `attempts` and one more beside the one that runs.
+#[must_use]
+pub fn hedged(attempts: Vec<Attempt>, nonce: &Nonce, plan: &Plan, now: Timestamp) -> Vec<Attempt> {
+    let mut attempts = opened(attempts, nonce, plan, now);
+    if let Some(hedge) = attempts.last_mut() {
+        hedge.hedge = true;
+    }
     attempts
 }
 

@@ -15,7 +15,8 @@ use super::claim::{Claim, Delivered, STRAY_DELAY, Unclaimed};
 use super::dead::{self, Standing};
 use super::finish::{AlreadyEnded, Bury, Finish, MovedOn};
 use super::hold::{NotMine, Update};
-use super::ledger::{self, Plan};
+use super::holding::Held;
+use super::ledger::{self, Plan, Resolution};
 use super::machine::{Action, Event, Machine, Waiting};
 use super::{Policy, Record, Write, Written, blank};
 
@@ -68,9 +69,12 @@ fn delivered(carrier: Carrier) -> Delivered {
 }
 
 fn claim(delivered: &Delivered, record: Option<&Record>) -> Decision<Unclaimed> {
-    let (nonce, plan) = (nonce(2), plan());
-    let delivered = delivered.clone();
-    Claim { delivered, nonce, holder: "w2".to_owned(), plan: Some(plan), policy: POLICY }.decide(record, NOW)
+    claim_of(delivered).decide(record, NOW)
+}
+
+fn claim_of(delivered: &Delivered) -> Claim {
+    let (nonce, plan, delivered) = (nonce(2), plan(), delivered.clone());
+    Claim { delivered, nonce, holder: "w2".to_owned(), plan: Some(plan), policy: POLICY }
 }
 
 fn written(decision: Decision<Unclaimed>) -> Write {
@@ -165,10 +169,49 @@ fn a_park_holds_until_it_is_due_whatever_woke_us() {
 #[test]
 fn two_lost_workers_are_poison_and_failures_are_not() {
     let mut dead = record(Phase::Running, LEASE * 2);
-    dead.state.attempts = ledger::opened(dead.state.attempts.clone(), &nonce(1), &plan(), NOW);
+    dead.state.attempts[0].outcome = Some(Outcome::Ambiguous);
+    dead.state.nonce = nonce(3);
+    dead.state.attempts = ledger::opened(dead.state.attempts.clone(), &nonce(3), &plan(), NOW);
     assert!(matches!(claim(&delivered(lane()), Some(&dead)), Decision::Settled(Unclaimed::Poison(_))));
     dead.state.attempts[0].outcome = Some(Outcome::Failed);
     assert!(matches!(claim(&delivered(lane()), Some(&dead)), Decision::Write(_)));
+}
+
+#[test]
+fn a_call_and_its_hedge_are_lost_with_one_worker() {
+    let mut dead = record(Phase::Running, LEASE * 2);
+    dead.state.attempts = ledger::hedged(dead.state.attempts.clone(), &nonce(1), &plan(), NOW);
+    let write = written(claim(&delivered(lane()), Some(&dead)));
+    assert_eq!(outcomes(&write.state), [Some(Outcome::Ambiguous), Some(Outcome::Ambiguous), None]);
+    assert_eq!(schemas::state::generation(&write.state.attempts), 1, "one of the two may have published deltas");
+    let lost_again = Record { state: write.state, ..dead };
+    let claimed = Claim { nonce: nonce(4), ..claim_of(&delivered(lane())) }.decide(Some(&lost_again), NOW);
+    assert!(matches!(claimed, Decision::Settled(Unclaimed::Poison(_))), "{claimed:?}");
+}
+
+/// The loser's end is told by its number; both would be ambiguous otherwise.
+#[test]
+fn a_race_ends_with_both_in_the_ledger() {
+    let held = Held::stored(record(Phase::Running, Duration::ZERO), Duration::ZERO, &POLICY);
+    let racing = Record { seq: 8, state: Box::new(held.hedging(&plan(), NOW)), written_at: NOW };
+    assert_eq!(racing.state.attempts.iter().map(|attempt| attempt.hedge).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(outcomes(&racing.state), [None, None]);
+    let held = Held::stored(racing.clone(), Duration::ZERO, &POLICY);
+    let end = |number, outcome| Resolution { number: Some(number), ..Resolution::bare(outcome) };
+    for (ends, expected) in [
+        ([end(2, Outcome::Ok), end(1, Outcome::Cancelled)], [Outcome::Cancelled, Outcome::Ok]),
+        ([end(1, Outcome::Ok), end(2, Outcome::Cancelled)], [Outcome::Ok, Outcome::Cancelled]),
+        ([end(1, Outcome::Ok), Resolution::bare(Outcome::Aborted)], [Outcome::Ok, Outcome::Aborted]),
+        ([Resolution::bare(Outcome::Aborted), end(2, Outcome::Ok)], [Outcome::Ambiguous, Outcome::Aborted]),
+    ] {
+        let mine = Box::new(held.resolved(&ends, NOW));
+        let finish = Finish { mine, phase: Phase::Completed, result: Box::default() };
+        let Decision::Write(write) = finish.decide(Some(&racing), NOW) else { panic!("not written") };
+        assert_eq!(outcomes(&write.state), expected.map(Some), "{ends:?}");
+    }
+    let cancel = Cancel { waiting: None, nonce: nonce(9), holder: "i1".to_owned() };
+    let Decision::Write(write) = cancel.decide(Some(&racing), NOW) else { panic!("not written") };
+    assert_eq!(outcomes(&write.state), [Some(Outcome::Cancelled), Some(Outcome::Cancelled)]);
 }
 
 #[test]

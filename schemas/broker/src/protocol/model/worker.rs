@@ -160,13 +160,13 @@ impl World {
                     _ => Phase::Failed,
                 };
                 let result = Box::new(JobResult { dead: then == Then::Bury, ..JobResult::default() });
-                let finish = Finish { mine: Box::new(held.resolved(Some(last), now)), phase, result };
+                let finish = Finish { mine: Box::new(held.resolved(std::slice::from_ref(last), now)), phase, result };
                 Rc::make_mut(&mut self.workers[w]).stage = Stage::Settling(whole(&held));
                 let task = Task::new(Finishing::start(finish, held.record, now), Run::Finish, self.now);
                 self.begin(s, super::world::Actor::Worker(w), task);
             }
             Then::Again => {
-                let intended = held.attempting(&plan(), Some(last), now);
+                let intended = held.attempting(&plan(), std::slice::from_ref(last), now);
                 let task = Task::new(Updating::change(&held, intended, now), Run::Update, self.now);
                 let early = s.mutated(Mutation::CallBeforeItsLedger);
                 let ready = if early { Ready::Recorded } else { Ready::Recording };
@@ -186,7 +186,8 @@ impl World {
 
     fn park(&mut self, s: &Scenario, w: usize, held: &Held, delay: i64, last: &Resolution) {
         let (now, until) = (at(self.now + s.clocks[w]), at(self.now + s.clocks[w] + delay));
-        let parking = Parking::start(held, (until, "rate_limited"), Some(last), seconds(SHORT_PARK), now);
+        let parking =
+            Parking::start(held, (until, "rate_limited"), std::slice::from_ref(last), seconds(SHORT_PARK), now);
         Rc::make_mut(&mut self.workers[w]).stage = Stage::Settling(whole(held));
         let task = Task::new(parking, Run::Park, self.now);
         self.begin(s, super::world::Actor::Worker(w), task);
