@@ -42,7 +42,7 @@ async fn claim_and_run(worker: &Worker, delivery: Delivery) {
     match delivery.claim(plan.as_ref(), repeated).await {
         Ok(Claimed::Won(lease)) => {
             account::taken_over(worker, &lease, began).await;
-            run(worker, *lease, route, started).await;
+            Box::pin(run(worker, *lease, route, started)).await;
         }
         Ok(Claimed::Settled(outcome)) => tracing::debug!(outcome, "delivery settled without a claim"),
         Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "job not claimed"),

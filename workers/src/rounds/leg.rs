@@ -43,6 +43,7 @@ pub(super) struct Leg<'a> {
 }
 
 /// The first that is heard of a request.
+#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart where it is made")]
 pub(super) enum Sign {
     /// The first piece of its answer.
     Piece(Delta),
