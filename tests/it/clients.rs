@@ -6,15 +6,15 @@ use std::time::Duration;
 use harness::child::Child;
 use harness::cluster::{Cluster, KEY_ONE};
 use harness::paths;
-use harness::provider::{Act, Call, Ending, Provider};
+use harness::provider::{Act, Call, Ending, Provider, Speech};
 use serde_json::{Value, json};
 
 const LIMITED_KEY: &str = "a-key-with-a-small-limit";
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// A provider whose models misbehave as their names say, behind PortBroker.
-async fn started() -> (Provider, Cluster) {
-    let provider = Provider::start("fake").await;
+async fn started(speech: Speech) -> (Provider, Cluster) {
+    let provider = Provider::speaking(speech, "fake").await;
     for (model, acts) in [
         ("fake-limited", vec![Act::Refuse(429, Some(1)), Act::Answer]),
         ("fake-json", vec![Act::Say(r#"{"city": "Paris", "degrees": 21}"#.to_owned())]),
@@ -74,13 +74,13 @@ fn formatted(provider: &Provider) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_official_openai_package_works() {
-    let (_provider, cluster) = started().await;
+    let (_provider, cluster) = started(Speech::Chat).await;
     passes("openai_sdk.py", &format!("{}/v1", cluster.ingress.base()), 14).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_official_openai_package_has_responses() {
-    let (provider, cluster) = started().await;
+    let (provider, cluster) = started(Speech::Chat).await;
     passes("openai_responses.py", &format!("{}/v1", cluster.ingress.base()), 25).await;
     let calls = provider.calls_of("fake-chain");
     let talk = ["first", "fake: first", "second", "fake: second", "third"];
@@ -99,7 +99,7 @@ async fn the_official_openai_package_has_responses() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_official_anthropic_package_works() {
-    let (provider, cluster) = started().await;
+    let (provider, cluster) = started(Speech::Chat).await;
     passes("anthropic_sdk.py", cluster.ingress.base(), 20).await;
     for call in provider.calls_of("fake-system") {
         assert_eq!(said(&call)[0], ("system", "be brief".to_owned()));
@@ -108,4 +108,23 @@ async fn the_official_anthropic_package_works() {
     assert_eq!((&calls[1].body["stop"], &calls[1].body["temperature"]), (&json!(["END"]), &json!(0.5)));
     pictured(&provider);
     formatted(&provider);
+}
+
+/// Every package against every provider's API; those of chat completions have tests of their own.
+async fn all_pass_over(speech: Speech) {
+    let (_provider, cluster) = started(speech).await;
+    let base = cluster.ingress.base();
+    passes("openai_sdk.py", &format!("{base}/v1"), 14).await;
+    passes("openai_responses.py", &format!("{base}/v1"), 25).await;
+    passes("anthropic_sdk.py", base, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_official_package_works_over_a_provider_of_messages() {
+    all_pass_over(Speech::Messages).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_official_package_works_over_a_provider_of_responses() {
+    all_pass_over(Speech::Responses).await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use harness::nats::Nats;
-use harness::provider::{Act, Provider};
+use harness::provider::{Act, Provider, Speech};
 use harness::proxy::{Link, Proxy};
 use harness::telegram::{Chat, GROUP, Limits, Telegram};
 use harness::wait::{check, until};
@@ -56,6 +56,76 @@ async fn the_provider_refuses_what_openai_refuses() {
     assert_eq!(ask(&url, "sk-wrong", &json!({"model": "fake", "messages": [user]})).await.status, 401);
     let good = ask(&url, provider.credential(), &json!({"model": "fake", "messages": [user, call, result]})).await;
     assert_eq!((good.status, &good.body["choices"][0]["message"]["content"]), (200, &json!("fake: hi")));
+}
+
+/// The status that a provider answers `body` with.
+async fn status_of(provider: &Provider, path: &str, body: &Value) -> u16 {
+    let catalog = provider.catalog();
+    let base = catalog.lines().find_map(|line| line.strip_prefix("base_url = ")).unwrap().trim_matches('"').to_owned();
+    let request = reqwest::Client::new().post(format!("{base}{path}")).bearer_auth(provider.credential());
+    let request = request.header("x-api-key", provider.credential()).header("anthropic-version", "2023-06-01");
+    request.json(body).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn the_provider_refuses_what_anthropic_refuses() {
+    let provider = Provider::speaking(Speech::Messages, "fake").await.forgiving();
+    let user = |content: Value| json!({"role": "user", "content": content});
+    let call = json!({"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "f", "input": {}}]});
+    let result = user(json!([{"type": "tool_result", "tool_use_id": "c", "content": "x"}]));
+    let with = |more: Value| {
+        let mut body = json!({"model": "fake", "max_tokens": 9, "messages": [user(json!("hi"))]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for bad in [
+        json!({"max_tokens": null}),
+        json!({"nonsense": 1}),
+        json!({"temperature": 1.5}),
+        json!({"system": ""}),
+        json!({"messages": []}),
+        json!({"messages": [call, result]}),
+        json!({"messages": [user(json!("hi")), call]}),
+        json!({"messages": [user(json!("hi")), result]}),
+        json!({"messages": [{"role": "system", "content": "x"}]}),
+        json!({"messages": [user(json!([{"type": "text", "text": " "}]))]}),
+        json!({"messages": [user(json!([{"type": "input_text", "text": "x"}]))]}),
+        json!({"tools": [{"name": "f"}]}),
+        json!({"tool_choice": {"type": "any"}}),
+        json!({"output_config": {"format": {"type": "json_schema", "name": "x", "schema": {}}}}),
+    ] {
+        assert_eq!(status_of(&provider, "/messages", &with(bad.clone())).await, 400, "{bad}");
+    }
+    let good = with(json!({"messages": [user(json!("hi")), call, result]}));
+    assert_eq!(status_of(&provider, "/messages", &good).await, 200);
+}
+
+#[tokio::test]
+async fn the_provider_refuses_what_the_responses_api_refuses() {
+    let provider = Provider::speaking(Speech::Responses, "fake").await.forgiving();
+    let user = json!({"role": "user", "content": "hi"});
+    let call = json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"});
+    let output = json!({"type": "function_call_output", "call_id": "c", "output": "x"});
+    let with = |more: Value| {
+        let mut body = json!({"model": "fake", "store": false, "input": [user]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for bad in [
+        json!({"store": true}),
+        json!({"messages": []}),
+        json!({"input": []}),
+        json!({"input": [user, call]}),
+        json!({"input": [user, output]}),
+        json!({"input": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}),
+        json!({"input": [{"role": "assistant", "content": [{"type": "input_text", "text": "x"}]}]}),
+        json!({"max_output_tokens": 0}),
+        json!({"tools": [{"type": "function", "function": {"name": "f"}}]}),
+        json!({"text": {"format": {"type": "json_schema", "schema": {}}}}),
+    ] {
+        assert_eq!(status_of(&provider, "/responses", &with(bad.clone())).await, 400, "{bad}");
+    }
+    assert_eq!(status_of(&provider, "/responses", &with(json!({"input": [user, call, output]}))).await, 200);
 }
 
 #[tokio::test]

@@ -164,7 +164,7 @@ impl<'a> Rounds<'a> {
         self.lease.before_call().await?;
         let leg = self.launch(ready, &ledger);
         self.open = None;
-        let landing = self.fly(leg, left).await?;
+        let landing = Box::pin(self.fly(leg, left)).await?;
         Ok(self.note(landing))
     }
 

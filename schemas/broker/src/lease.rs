@@ -177,11 +177,17 @@ impl Lease {
     /// # Errors
     /// [`BrokerError`] when the copy for DELAYED cannot be stored.
     pub async fn park(self, until: Timestamp, reason: &str, ends: &[Resolution]) -> Result<(), BrokerError> {
+        let short = self.broker.0.config.worker.short_park;
+        // A long park first writes to another stream, which may be away for longer than the lease: what is known of the
+        // attempts must not be lost with it.
+        if until.since(self.broker.now()) > short && !ends.is_empty() && self.resolve(ends).await.is_err() {
+            return Ok(());
+        }
         let Self { broker, job, nonce, ticket, held, origin, .. } = self;
         let (held, now) = (held.into_inner(), broker.now());
         let limit = limit(&held, origin.elapsed(), &broker);
         broker.0.metrics.parks.with_label_values(&[reason]).inc();
-        let parking = Parking::start(&held, (until, reason), ends, broker.0.config.worker.short_park, now);
+        let parking = Parking::start(&held, (until, reason), ends, short, now);
         let (on, message) = (On::Job(&job, &nonce), InHand::Given(Some(Box::new(ticket))));
         let mut hands = Hands { broker: &broker, id: job.id, name: "park", on, message };
         match tokio::time::timeout_at(origin + limit, hands.run(parking)).await {

@@ -12,10 +12,11 @@ use futures::stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::Act;
 use super::ledger::{Ending, Open, last_user_text};
+use super::{Act, Speech, anthropic, chat, responses};
 
-const CREATED: i64 = 1_770_000_000;
+/// When every answer was made, in Unix seconds.
+pub(super) const CREATED: i64 = 1_770_000_000;
 
 /// One step of writing a body.
 enum Step {
@@ -27,14 +28,39 @@ enum Step {
 }
 
 /// What the model says.
-struct Reply {
-    text: String,
-    tool: Option<String>,
-    finish: &'static str,
+pub(super) struct Reply {
+    /// The text, or the arguments of the call.
+    pub(super) text: String,
+    /// Whom it calls.
+    pub(super) tool: Option<String>,
+    /// Why it ended.
+    pub(super) finish: Finish,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finish {
+    Stop,
+    Length,
+    Filter,
+}
+
+/// A streamed answer: what comes before its first word, its words, and what comes behind them.
+pub(super) struct Pieces {
+    pub(super) begin: Vec<String>,
+    pub(super) words: Vec<String>,
+    pub(super) end: Vec<String>,
+}
+
+impl Reply {
+    /// It, cut as models cut it.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.text.split_inclusive(if self.tool.is_some() { ':' } else { ' ' })
+    }
 }
 
 pub(super) fn of(
-    act: &Act,
+    (speech, act): (Speech, &Act),
     request: &Value,
     credential: &str,
     open: Open,
@@ -44,32 +70,50 @@ pub(super) fn of(
         Act::Refuse(status, after) => {
             open.end(Ending::Refused);
             let status = StatusCode::from_u16(*status).expect("a script names real statuses");
-            error(status, "scripted", "The test's script refuses this call.", *after)
+            error(speech, status, "The test's script refuses this call.", *after)
         }
         Act::TellCredential => {
             open.end(Ending::Refused);
             let message = format!("Incorrect API key provided: {credential}. You can find your key in your account.");
-            error(StatusCode::UNAUTHORIZED, "invalid_api_key", &message, None)
+            error(speech, StatusCode::UNAUTHORIZED, &message, None)
         }
         Act::Garbage => body("text/html", [Step::Send("<html><body>It works!</body></html>".to_owned())], open),
         _ if request["stream"] == true => {
-            let include_usage = request["stream_options"]["include_usage"] == true;
-            let steps = streamed(act, request, &reply(act, request), include_usage, released);
-            body("text/event-stream", steps, open)
+            let reply = reply(act, request);
+            let pieces = match speech {
+                Speech::Chat => chat::streamed(request, &reply),
+                Speech::Messages => anthropic::streamed(request, &reply),
+                Speech::Responses => responses::streamed(request, &reply),
+            };
+            body("text/event-stream", streamed(act, pieces, released), open)
         }
-        _ => body("application/json", whole(act, request, &reply(act, request)), open),
+        _ => {
+            let reply = reply(act, request);
+            let answer = match speech {
+                Speech::Chat => chat::whole(request, &reply),
+                Speech::Messages => anthropic::whole(request, &reply),
+                Speech::Responses => responses::whole(request, &reply),
+            };
+            body("application/json", whole(act, &answer), open)
+        }
     }
 }
 
-/// An error in OpenAI's shape.
-pub(super) fn error(status: StatusCode, code: &str, message: &str, retry_after: Option<u64>) -> Response {
-    let kind = match status.as_u16() {
-        401 => "authentication_error",
-        429 => "rate_limit_error",
-        500.. => "server_error",
-        _ => "invalid_request_error",
+/// An error in the shape of its API.
+pub(super) fn error(speech: Speech, status: StatusCode, message: &str, retry_after: Option<u64>) -> Response {
+    let (kind, code) = match status.as_u16() {
+        401 => ("authentication_error", "invalid_api_key"),
+        429 => ("rate_limit_error", "rate_limit_exceeded"),
+        500.. => (if speech == Speech::Messages { "api_error" } else { "server_error" }, "server_error"),
+        _ => ("invalid_request_error", "invalid_request"),
     };
-    let text = json!({"error": {"message": message, "type": kind, "param": null, "code": code}}).to_string();
+    let body = match speech {
+        Speech::Messages => json!({"type": "error", "error": {"type": kind, "message": message}}),
+        Speech::Chat | Speech::Responses => {
+            json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
+        }
+    };
+    let text = body.to_string();
     let mut response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
     if let Some(seconds) = retry_after {
         response = response.header(header::RETRY_AFTER, seconds);
@@ -78,37 +122,27 @@ pub(super) fn error(status: StatusCode, code: &str, message: &str, retry_after: 
 }
 
 fn reply(act: &Act, request: &Value) -> Reply {
-    let tool = request["tools"][0]["function"]["name"].as_str().map(str::to_owned);
+    let named = |tool: &Value| tool["function"]["name"].as_str().or(tool["name"].as_str()).map(str::to_owned);
     let choice = &request["tool_choice"];
-    let named = choice["function"]["name"].as_str().map(str::to_owned);
-    let wanted = named.or_else(|| tool.filter(|_| choice == "required"));
+    let forced = choice == "required" || choice["type"] == "any";
+    let tool = named(choice).or_else(|| named(&request["tools"][0]).filter(|_| forced));
     let text = match act {
+        _ if tool.is_some() => r#"{"city":"Paris"}"#.to_owned(),
         Act::Huge(bytes) => "x".repeat(*bytes),
         Act::Filter => String::new(),
         Act::Say(text) => text.clone(),
         _ => format!("fake: {}", last_user_text(request)),
     };
     let finish = match act {
-        Act::Length => "length",
-        Act::Filter => "content_filter",
-        _ if wanted.is_some() => "tool_calls",
-        _ => "stop",
+        Act::Length => Finish::Length,
+        Act::Filter => Finish::Filter,
+        _ => Finish::Stop,
     };
-    Reply { text, tool: wanted, finish }
+    Reply { text, tool, finish }
 }
 
-fn whole(act: &Act, request: &Value, reply: &Reply) -> Vec<Step> {
-    let mut message = json!({"role": "assistant", "content": reply.text, "refusal": null});
-    if let Some(tool) = &reply.tool {
-        message["content"] = Value::Null;
-        message["tool_calls"] = json!([tool_call(tool)]);
-    }
-    let text = json!({
-        "id": "chatcmpl-fake", "object": "chat.completion", "created": CREATED, "model": request["model"],
-        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": reply.finish}],
-        "usage": usage(request, &reply.text),
-    })
-    .to_string();
+fn whole(act: &Act, answer: &Value) -> Vec<Step> {
+    let text = answer.to_string();
     let half = || Step::Send(text[..text.len() / 2].to_owned());
     match act {
         Act::Truncated => vec![half()],
@@ -118,57 +152,25 @@ fn whole(act: &Act, request: &Value, reply: &Reply) -> Vec<Step> {
     }
 }
 
-fn streamed(
-    act: &Act,
-    request: &Value,
-    reply: &Reply,
-    include_usage: bool,
-    released: watch::Receiver<bool>,
-) -> Vec<Step> {
-    let chunk = |delta: Value, finish: Value| {
-        let mut value = json!({
-            "id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": CREATED, "model": request["model"],
-            "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}],
-        });
-        if include_usage {
-            value["usage"] = Value::Null;
-        }
-        Step::Send(format!("data: {value}\n\n"))
-    };
-    let mut steps = vec![chunk(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null)];
-    if let Some(tool) = &reply.tool {
-        // As OpenAI does: the name first, then the arguments in pieces.
-        let mut call = tool_call(tool);
-        call["index"] = json!(0);
-        let arguments = call["function"]["arguments"].take();
-        call["function"]["arguments"] = json!("");
-        steps.push(chunk(json!({"tool_calls": [call]}), Value::Null));
-        for piece in arguments.as_str().unwrap_or_default().split_inclusive(':') {
-            let more = json!({"index": 0, "function": {"arguments": piece}});
-            steps.extend(pause_of(act));
-            steps.push(chunk(json!({"tool_calls": [more]}), Value::Null));
-        }
-    } else {
-        for word in reply.text.split_inclusive(' ') {
-            steps.extend(pause_of(act));
-            steps.push(chunk(json!({"content": word}), Value::Null));
-        }
-    }
-    if let Act::Pause(words) = act {
-        steps.insert(1 + words, Step::Hold(released));
+fn streamed(act: &Act, pieces: Pieces, released: watch::Receiver<bool>) -> Vec<Step> {
+    let Pieces { begin, words, end } = pieces;
+    let mut steps: Vec<_> = begin.into_iter().map(Step::Send).collect();
+    let first = steps.len();
+    for word in words {
+        steps.extend(if let Act::Trickle(time) = act { Some(Step::Wait(*time)) } else { None });
+        steps.push(Step::Send(word));
     }
     match act {
-        // The first chunk names the role only.
-        Act::Die(words) => cut_after(&mut steps, 1 + words, Step::Cut),
-        Act::Stall(words) => cut_after(&mut steps, 1 + words, Step::Silence),
-        Act::Truncated => steps.truncate(2),
-        _ => steps.extend(end_of_stream(request, reply, include_usage, chunk(json!({}), json!(reply.finish)))),
+        Act::Die(words) => cut_after(&mut steps, first + words, Step::Cut),
+        Act::Stall(words) => cut_after(&mut steps, first + words, Step::Silence),
+        Act::Truncated => steps.truncate(first + 1),
+        Act::Pause(words) => {
+            steps.insert(first + words, Step::Hold(released));
+            steps.extend(end.into_iter().map(Step::Send));
+        }
+        _ => steps.extend(end.into_iter().map(Step::Send)),
     }
     steps
-}
-
-const fn pause_of(act: &Act) -> Option<Step> {
-    if let Act::Trickle(time) = act { Some(Step::Wait(*time)) } else { None }
 }
 
 fn cut_after(steps: &mut Vec<Step>, kept: usize, end: Step) {
@@ -176,32 +178,9 @@ fn cut_after(steps: &mut Vec<Step>, kept: usize, end: Step) {
     steps.push(end);
 }
 
-fn end_of_stream(request: &Value, reply: &Reply, include_usage: bool, finish: Step) -> Vec<Step> {
-    let mut steps = vec![finish];
-    if include_usage {
-        let value = json!({
-            "id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": CREATED, "model": request["model"],
-            "choices": [], "usage": usage(request, &reply.text),
-        });
-        steps.push(Step::Send(format!("data: {value}\n\n")));
-    }
-    steps.push(Step::Send("data: [DONE]\n\n".to_owned()));
-    steps
-}
-
-fn tool_call(name: &str) -> Value {
-    json!({"id": "call_fake", "type": "function", "function": {"name": name, "arguments": "{\"city\":\"Paris\"}"}})
-}
-
 /// A token a word: enough to see that the numbers come from here.
-fn usage(request: &Value, text: &str) -> Value {
-    let read = last_user_text(request).split_whitespace().count() + 7;
-    let written = text.split_whitespace().count();
-    json!({
-        "prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-    })
+pub(super) fn usage(request: &Value, reply: &Reply) -> (usize, usize) {
+    (last_user_text(request).split_whitespace().count() + 7, reply.text.split_whitespace().count())
 }
 
 fn body(content_type: &str, steps: impl Into<VecDeque<Step>>, open: Open) -> Response {

@@ -47,20 +47,28 @@ const KNOWN: [&str; 36] = [
 /// A sentence about the first thing wrong.
 pub(super) type Complaint = String;
 
-pub(super) fn request(headers: &HeaderMap, body: &Value) -> Result<(), Complaint> {
+/// What every API asks of a request.
+pub(super) fn head(headers: &HeaderMap, body: &Value) -> Result<(), Complaint> {
     let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     ensure(content_type.starts_with("application/json"), || format!("content-type {content_type:?}"))?;
+    ensure(body.is_object(), || "the body is no JSON object".to_owned())?;
+    ensure(body["model"].as_str().is_some_and(|model| !model.is_empty()), || "you must provide a model".to_owned())
+}
+
+/// Whether `object` has no other fields than these.
+pub(super) fn known(object: &Value, fields: &[&str]) -> Result<(), Complaint> {
+    let unknown = object.as_object().and_then(|object| object.keys().find(|name| !fields.contains(&name.as_str())));
+    ensure(object.is_object() && unknown.is_none(), || format!("unknown field {unknown:?} in {object}"))
+}
+
+pub(super) fn request(body: &Value) -> Result<(), Complaint> {
+    known(body, &KNOWN)?;
     let object = body.as_object().ok_or("the body is no JSON object")?;
-    if let Some(unknown) = object.keys().find(|name| !KNOWN.contains(&name.as_str())) {
-        return Err(format!("Unrecognized request argument supplied: {unknown}"));
-    }
     if let Some(null) =
         ["messages", "model", "tools", "stop_sequences"].iter().find(|name| object.get(**name) == Some(&Value::Null))
     {
         return Err(format!("'{null}' is null"));
     }
-    let model = object.get("model").and_then(Value::as_str).unwrap_or_default();
-    ensure(!model.is_empty(), || "you must provide a model parameter".to_owned())?;
     numbers(object)?;
     streaming(object)?;
     tools(object)?;

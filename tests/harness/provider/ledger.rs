@@ -108,12 +108,14 @@ impl Drop for Open {
 }
 
 pub(super) fn last_user_text(body: &Value) -> String {
-    let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let Some(message) = messages.iter().rev().find(|message| message["role"] == "user") else { return String::new() };
-    match &message["content"] {
-        Value::String(text) => text.clone(),
-        parts => parts.as_array().into_iter().flatten().filter_map(|part| part["text"].as_str()).collect(),
-    }
+    let said = body["messages"].as_array().or(body["input"].as_array()).map(Vec::as_slice).unwrap_or_default();
+    let texts =
+        said.iter().rev().filter(|message| message["role"] == "user").map(|message| match &message["content"] {
+            Value::String(text) => text.clone(),
+            parts => parts.as_array().into_iter().flatten().filter_map(|part| part["text"].as_str()).collect(),
+        });
+    // Anthropic's tool results are a user's messages too.
+    texts.into_iter().find(|text: &String| !text.is_empty()).unwrap_or_default()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,10 +1,15 @@
-//! A provider of OpenAI's chat completions, as strict as the real one, that keeps its own ledger of every call and can be
-//! told how to misbehave. A request that OpenAI would refuse is a fault of ours and fails the test when this is dropped.
+//! A provider of one of the three APIs, as strict as the real one, that keeps its own ledger of every call and can be
+//! told how to misbehave. A request that it would refuse is a fault of ours and fails the test when this is dropped.
 
 mod answer;
+mod anthropic;
+mod chat;
 mod check;
+mod check_messages;
+mod check_responses;
 mod ledger;
 mod messages;
+mod responses;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,6 +65,17 @@ pub enum Act {
     Filter,
 }
 
+/// The API that a provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speech {
+    /// OpenAI's chat completions.
+    Chat,
+    /// Anthropic's messages.
+    Messages,
+    /// OpenAI's responses.
+    Responses,
+}
+
 /// The fake. Serves while it lives.
 #[derive(Debug)]
 pub struct Provider {
@@ -73,29 +89,57 @@ pub struct Provider {
 #[derive(Debug)]
 struct Shared {
     name: String,
+    speech: Speech,
     credential: String,
     ledger: Ledger,
     scripts: Mutex<HashMap<String, Vec<Act>>>,
     released: watch::Sender<bool>,
 }
 
+impl Speech {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/v1/chat/completions",
+            Self::Messages => "/v1/messages",
+            Self::Responses => "/v1/responses",
+        }
+    }
+
+    const fn dialect(self) -> &'static str {
+        match self {
+            Self::Chat => "openai_chat",
+            Self::Messages => "anthropic",
+            Self::Responses => "openai_responses",
+        }
+    }
+}
+
 impl Provider {
-    /// Starts one that our catalog calls `name`, with models `<name>` and `<name>-…`.
+    /// Starts one of chat completions that our catalog calls `name`, with models `<name>` and `<name>-…`.
     ///
     /// # Panics
     /// When no port is free.
     pub async fn start(name: &str) -> Self {
+        Self::speaking(Speech::Chat, name).await
+    }
+
+    /// Starts one of this API.
+    ///
+    /// # Panics
+    /// When no port is free.
+    pub async fn speaking(speech: Speech, name: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("a listener has an address").port();
         let shared = Arc::new(Shared {
             name: name.to_owned(),
+            speech,
             credential: format!("sk-{name}-9d3f6a7c51e84b02"),
             ledger: Ledger::default(),
             scripts: Mutex::default(),
             released: watch::Sender::new(false),
         });
         let router = Router::new()
-            .route("/v1/chat/completions", post(chat_completions))
+            .route(speech.path(), post(answered))
             .layer(DefaultBodyLimit::max(64 << 20))
             .with_state(Arc::clone(&shared));
         let mut server = JoinSet::new();
@@ -150,13 +194,13 @@ impl Provider {
     /// Its entry in a providers file.
     #[must_use]
     pub fn catalog(&self) -> String {
-        let Shared { name, credential, .. } = self.shared.as_ref();
-        let port = self.port;
+        let Shared { name, credential, speech, .. } = self.shared.as_ref();
+        let (port, dialect) = (self.port, speech.dialect());
         format!(
             r#"
 [[provider]]
 name = "{name}"
-dialect = "openai_chat"
+dialect = "{dialect}"
 base_url = "http://127.0.0.1:{port}/v1"
 credential = "{credential}"
 quirks = {{ idempotency_key = true }}
@@ -197,23 +241,33 @@ impl Drop for Provider {
     fn drop(&mut self) {
         let faults = self.shared.ledger.faults();
         if !self.forgiving && !std::thread::panicking() {
-            assert!(faults.is_empty(), "requests that OpenAI would refuse: {faults:#?}");
+            assert!(faults.is_empty(), "requests that a real one would refuse: {faults:#?}");
         }
     }
 }
 
-async fn chat_completions(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answered(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let open = shared.ledger.open(&headers, &value);
-    if headers.get("authorization").is_none_or(|sent| sent != format!("Bearer {}", shared.credential).as_str()) {
-        shared.ledger.fault("wrong or missing Authorization");
+    let speech = shared.speech;
+    let (name, key) = match speech {
+        Speech::Messages => ("x-api-key", shared.credential.clone()),
+        Speech::Chat | Speech::Responses => ("authorization", format!("Bearer {}", shared.credential)),
+    };
+    if headers.get(name).is_none_or(|sent| sent != key.as_str()) {
+        shared.ledger.fault("wrong or missing key");
         open.end(Ending::Refused);
-        return answer::error(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided.", None);
+        return answer::error(speech, StatusCode::UNAUTHORIZED, "Incorrect API key provided.", None);
     }
-    if let Err(complaint) = check::request(&headers, &value) {
+    let checked = check::head(&headers, &value).and_then(|()| match speech {
+        Speech::Chat => check::request(&value),
+        Speech::Messages => check_messages::request(&headers, &value),
+        Speech::Responses => check_responses::request(&value),
+    });
+    if let Err(complaint) = checked {
         shared.ledger.fault(&complaint);
         open.end(Ending::Refused);
-        return answer::error(StatusCode::BAD_REQUEST, "invalid_request", &complaint, None);
+        return answer::error(speech, StatusCode::BAD_REQUEST, &complaint, None);
     }
     let act = shared.next_act(open.model());
     match act {
@@ -222,7 +276,7 @@ async fn chat_completions(State(shared): State<Arc<Shared>>, headers: HeaderMap,
         Act::Hold => drop(shared.released.subscribe().wait_for(|released| *released).await),
         _ => {}
     }
-    answer::of(&act, &value, &shared.credential, open, shared.released.subscribe())
+    answer::of((speech, &act), &value, &shared.credential, open, shared.released.subscribe())
 }
 
 impl Shared {

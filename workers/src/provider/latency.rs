@@ -99,7 +99,7 @@ mod tests {
         catalog_file::parse(catalog_file::DEFAULT, |_| None).unwrap()
     }
 
-    fn answer(first_delta: Option<u64>) -> Answer {
+    fn answered(first_delta: Option<u64>) -> Answer {
         let response = ChatResponse {
             id: None,
             model: "m".to_owned(),
@@ -112,7 +112,7 @@ mod tests {
         Answer { response, warnings: Vec::new(), first_delta: first_delta.map(Duration::from_millis) }
     }
 
-    fn failure(code: ErrorCode) -> CallError {
+    fn failed(code: ErrorCode) -> CallError {
         let failure = Failure::new(code, "x");
         CallError { failure, class: Class::of(code), sent: true, emitted: false, usage: None }
     }
@@ -132,26 +132,26 @@ mod tests {
     fn the_first_piece_counts_where_there_is_one() {
         let latencies = Latencies::default();
         assert_eq!(millis(&latencies, START), None);
-        observe(&latencies, &Ok(answer(Some(100))), 5_000, START);
+        observe(&latencies, &Ok(answered(Some(100))), 5_000, START);
         assert_eq!(millis(&latencies, START), Some(100));
-        observe(&latencies, &Ok(answer(None)), 600, START);
+        observe(&latencies, &Ok(answered(None)), 600, START);
         assert_eq!(millis(&latencies, START), Some(200), "a fifth of the way to 600");
     }
 
     #[test]
     fn failures_are_slow_and_refusals_say_nothing() {
         let latencies = Latencies::default();
-        observe(&latencies, &Err(failure(ErrorCode::ProviderRateLimited)), 1, START);
-        observe(&latencies, &Err(failure(ErrorCode::ProviderRejected)), 1, START);
+        observe(&latencies, &Err(failed(ErrorCode::ProviderRateLimited)), 1, START);
+        observe(&latencies, &Err(failed(ErrorCode::ProviderRejected)), 1, START);
         assert_eq!(millis(&latencies, START), None);
-        observe(&latencies, &Err(failure(ErrorCode::ProviderOverloaded)), 1, START);
+        observe(&latencies, &Err(failed(ErrorCode::ProviderOverloaded)), 1, START);
         assert_eq!(millis(&latencies, START), Some(30_000));
     }
 
     #[test]
     fn what_was_slow_is_tried_again() {
         let latencies = Latencies::default();
-        observe(&latencies, &Err(failure(ErrorCode::ProviderTimeout)), 120_000, START);
+        observe(&latencies, &Err(failed(ErrorCode::ProviderTimeout)), 120_000, START);
         assert_eq!(millis(&latencies, START.after(HALF_LIFE)), Some(60_000));
         assert_eq!(millis(&latencies, START.after(HALF_LIFE * 10)), Some(117));
     }
@@ -163,7 +163,7 @@ mod tests {
         for number in 0..=MOST_KEPT as i64 {
             let candidates = catalog.candidates(&format!("echo-{number}"));
             let now = START.after(Duration::from_secs(number as u64));
-            latencies.observe(&candidates[0], &Ok(answer(Some(1))), Duration::ZERO, now);
+            latencies.observe(&candidates[0], &Ok(answered(Some(1))), Duration::ZERO, now);
         }
         let known = |name: &str| latencies.mean(&catalog.candidates(name)[0], START).is_some();
         assert_eq!((known("echo-0"), known("echo-1")), (false, true));

@@ -43,12 +43,11 @@ pub(super) struct Leg<'a> {
 }
 
 /// The first that is heard of a request.
-#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart where it is made")]
 pub(super) enum Sign {
     /// The first piece of its answer.
     Piece(Delta),
     /// Its end. Pieces may wait to be read all the same.
-    End(Result<Answer, CallError>),
+    End(Box<Result<Answer, CallError>>),
 }
 
 impl<'a> Leg<'a> {
@@ -85,12 +84,12 @@ impl<'a> Leg<'a> {
     /// Sends it, and waits for what is first heard of it. May be dropped and called again, but not after its end.
     pub(super) async fn sign(&mut self) -> Sign {
         let Some(deltas) = &mut self.deltas else {
-            return Sign::End((&mut self.call).await);
+            return Sign::End(Box::new((&mut self.call).await));
         };
         tokio::select! {
             biased;
             Some(delta) = deltas.recv() => Sign::Piece(delta),
-            outcome = &mut self.call => Sign::End(outcome),
+            outcome = &mut self.call => Sign::End(Box::new(outcome)),
         }
     }
 

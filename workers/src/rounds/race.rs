@@ -96,18 +96,17 @@ impl<'a> Rounds<'a> {
             sign = first.sign() => (sign, first, second),
             sign = second.sign() => (sign, second, first),
         };
-        match sign {
-            Sign::End(Err(error)) if !one.ends_job_by(&error) => {
-                self.flight.land(one.number());
-                self.note_failure(one.number(), &one.plan, one.prices, &error);
-                let landing = self.follow(other, None).await;
-                Landing { earlier: Some(error), ..landing }
-            }
-            sign => {
-                self.hang_up(other);
-                self.follow(one, Some(sign)).await
-            }
+        if let Sign::End(outcome) = &sign
+            && let Err(error) = outcome.as_ref()
+            && !one.ends_job_by(error)
+        {
+            self.flight.land(one.number());
+            self.note_failure(one.number(), &one.plan, one.prices, error);
+            let landing = self.follow(other, None).await;
+            return Landing { earlier: Some(error.clone()), ..landing };
         }
+        self.hang_up(other);
+        self.follow(one, Some(sign)).await
     }
 
     fn hang_up(&self, leg: Leg<'a>) {
@@ -128,7 +127,7 @@ impl<'a> Rounds<'a> {
         let (first, ended) = match sign {
             None => (None, None),
             Some(Sign::Piece(delta)) => (Some(delta), None),
-            Some(Sign::End(outcome)) => (None, Some(outcome)),
+            Some(Sign::End(outcome)) => (None, Some(*outcome)),
         };
         let end = async {
             match ended {
