@@ -113,10 +113,14 @@ pub(crate) fn replay(state: &JobState, whole: &ChatResponse) -> Replay {
     Some((0..).zip(trace.replay(whole)?).map(frame).collect())
 }
 
-/// The attempt that a job is known to have come to; 0 before the first.
+/// The attempt that a job is known to have come to; 0 before the first. Of a request and its hedge it is the first: either
+/// may be the one that goes on.
 pub(crate) fn attempt_of(found: &Found) -> u32 {
     let Found::Recorded(record) = found else { return 0 };
-    record.state.attempts.last().map_or(0, |attempt| attempt.number)
+    let Some(last) = record.state.attempts.last() else { return 0 };
+    let goes_on =
+        |attempt: &&Attempt| attempt.nonce == last.nonce && matches!(attempt.outcome, None | Some(Outcome::Ok));
+    record.state.attempts.iter().find(goes_on).map_or(last.number, |attempt| attempt.number)
 }
 
 /// The generation of the run that a job's record tells of: the one that answered it, else its last.
