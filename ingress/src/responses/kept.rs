@@ -37,7 +37,7 @@ pub(crate) async fn options(app: &App, id: JobId, found: &Found) -> Result<Optio
 /// The request of a job.
 ///
 /// # Errors
-/// When it was not kept, or is past its retention.
+/// When it was not kept, is past its retention, or is a conversation that has grown larger than a request may be.
 pub(crate) async fn request(app: &App, id: JobId, found: &Found) -> Result<Box<ChatRequest>, ApiError> {
     let payload = match found {
         Found::Waiting { job, .. } => Some(job.request.clone()),
@@ -47,9 +47,35 @@ pub(crate) async fn request(app: &App, id: JobId, found: &Found) -> Result<Box<C
         },
     };
     let gone = || ApiError::new(ErrorCode::NotFound, "the input of this response is not kept any more");
-    read(app, id, payload.ok_or_else(gone)?).await?.ok_or_else(gone)
+    let payload = payload.ok_or_else(gone)?;
+    check_size(&payload, app.config.ingress.max_body_bytes)?;
+    read(app, id, payload).await?.ok_or_else(gone)
+}
+
+/// Each response that goes on from another keeps the whole conversation: it must not grow without end.
+fn check_size(payload: &Payload, limit: usize) -> Result<(), ApiError> {
+    match payload {
+        Payload::Stored { bytes, .. } if *bytes > limit as u64 => {
+            let message = format!("the conversation has grown to {bytes} bytes, more than {limit}: begin a new one");
+            Err(ApiError::new(ErrorCode::PayloadTooLarge, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn read(app: &App, id: JobId, payload: Payload) -> Result<Option<Box<ChatRequest>>, ApiError> {
     Ok(dead::request(app, id, payload).await?.map(|(request, _hold)| request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_is_bounded() {
+        let stored = |bytes| Payload::Stored { object: "o".to_owned(), bytes };
+        assert!(check_size(&stored(10), 10).is_ok() && check_size(&Payload::Inline(Box::default()), 0).is_ok());
+        let refused = check_size(&stored(11), 10).unwrap_err();
+        assert_eq!(refused.failure().code, ErrorCode::PayloadTooLarge);
+    }
 }
