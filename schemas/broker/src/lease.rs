@@ -180,8 +180,15 @@ impl Lease {
         let short = self.broker.0.config.worker.short_park;
         // A long park first writes to another stream, which may be away for longer than the lease: what is known of the
         // attempts must not be lost with it.
-        if until.since(self.broker.now()) > short && !ends.is_empty() && self.resolve(ends).await.is_err() {
-            return Ok(());
+        if until.since(self.broker.now()) > short && !ends.is_empty() {
+            match self.resolve(ends).await {
+                Ok(()) => {}
+                Err(Gone::Finished) => {
+                    self.finished_elsewhere().await;
+                    return Ok(());
+                }
+                Err(Gone::Lost) => return Ok(()),
+            }
         }
         let Self { broker, job, nonce, ticket, held, origin, .. } = self;
         let (held, now) = (held.into_inner(), broker.now());
