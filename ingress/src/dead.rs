@@ -3,8 +3,6 @@
 
 use broker::{DeadEntry, DeadFilter, DeadJob, Standing};
 use schemas::chat::ChatRequest;
-use schemas::envelope;
-use schemas::error::ErrorCode;
 use schemas::id::JobId;
 use schemas::job::{Lane, Payload};
 use schemas::state::JobState;
@@ -15,8 +13,9 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::body::{Holds, within};
-use crate::error::{ApiError, chain};
+use crate::body::Holds;
+use crate::error::ApiError;
+use crate::stored;
 
 /// A dead job as clients read it.
 #[derive(Debug, Serialize)]
@@ -105,24 +104,8 @@ pub(crate) async fn request(
     id: JobId,
     payload: Payload,
 ) -> Result<Option<(Box<ChatRequest>, Holds)>, ApiError> {
-    let (object, bytes) = match payload {
-        Payload::Inline(request) => return Ok(Some((request, Vec::new()))),
-        Payload::Stored { object, bytes } => (object, usize::try_from(bytes).unwrap_or(usize::MAX)),
-    };
-    let patience = app.config.ingress.body_timeout;
-    let hold =
-        vec![within(patience, app.memory.hold(bytes)).await?, within(patience, app.memory.hold_built(bytes)).await?];
-    // As MessagePack a request is smaller than as the JSON that was let in.
-    let limit = app.config.ingress.max_body_bytes.saturating_mul(2);
-    let body = timeout(patience, app.broker.dead_body(id, &object, limit)).await;
-    let Some(body) = body.map_err(|_| ApiError::unavailable("the object store does not answer; try again"))?? else {
-        return Ok(None);
-    };
-    let request = envelope::decode(&body).map_err(|error| {
-        tracing::error!(error = chain(&error), "stored request cannot be read");
-        ApiError::new(ErrorCode::Internal, "the job's request cannot be read")
-    })?;
-    Ok(Some((request, hold)))
+    let fetch = async |object: String, limit| app.broker.dead_body(id, &object, limit).await;
+    stored::request(app, payload, fetch).await
 }
 
 /// The refusal when the broker takes too long.

@@ -31,6 +31,7 @@ mod responses;
 mod route;
 mod router;
 mod server;
+mod stored;
 mod stream;
 mod submit;
 mod waiters;

@@ -27,7 +27,7 @@ pub(crate) struct Way {
 
 /// Calls at `rate` a second for `span`, every other one through the gateway: straight, and through.
 pub(crate) async fn both(cluster: &Cluster, provider: &Provider, rate: f64, span: Duration) -> [Way; 2] {
-    let ways = [(Api::new(&provider.base(), provider.credential()), "/v1"), (cluster.api(), "/v1")];
+    let ways = [Api::new(&provider.base(), provider.credential()), cluster.api()];
     let mut ticks = interval(Duration::from_secs_f64(0.5 / rate));
     let (started, mut calls) = (Instant::now(), JoinSet::new());
     for turn in (0..2).cycle() {
@@ -35,8 +35,8 @@ pub(crate) async fn both(cluster: &Cluster, provider: &Provider, rate: f64, span
         if started.elapsed() > span {
             break;
         }
-        let ((api, prefix), model) = (ways[turn].clone(), provider.name().to_owned());
-        calls.spawn(async move { (turn, call(&api, &format!("{prefix}/chat/completions"), &model).await) });
+        let (api, model) = (ways[turn].clone(), provider.name().to_owned());
+        calls.spawn(async move { (turn, call(&api, &model).await) });
     }
     let mut found = [(); 2].map(|()| Way { first: Vec::new(), whole: Vec::new() });
     for (turn, times) in calls.join_all().await {
@@ -55,13 +55,13 @@ pub(crate) fn quantile(times: &[f64], share: f64) -> f64 {
     times.get((times.len() as f64 * share) as usize).copied().unwrap_or(f64::NAN)
 }
 
-async fn call(api: &Api, path: &str, model: &str) -> Times {
+async fn call(api: &Api, model: &str) -> Times {
     let body = json!({
         "model": model, "stream": true,
         "messages": [{"role": "user", "content": "How long does this take on the way?"}],
     });
     let (started, mut first) = (Instant::now(), None);
-    let request = api.request(reqwest::Method::POST, path).json(&body);
+    let request = api.request(reqwest::Method::POST, "/v1/chat/completions").json(&body);
     let response = request.send().await.expect("the server answers");
     assert_eq!(response.status(), 200);
     let (mut bytes, mut text) = (response.bytes_stream(), Vec::new());

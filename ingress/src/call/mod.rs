@@ -57,24 +57,20 @@ pub(crate) struct Asked {
     pub(crate) style: Style,
 }
 
-/// A body, taken apart.
+/// A body that has been taken apart.
 pub(crate) struct Body {
-    /// What it asks.
-    pub(crate) asked: Asked,
     hash: String,
     bytes: usize,
     hold: Holds,
 }
 
 impl Body {
-    /// It holds more than came with the request: whether it fits into a message has to be found out.
-    pub(crate) const fn has_grown(&mut self) {
+    /// More was added to its request, in memory set aside by `hold`: whether it fits into a message has to be found out.
+    pub(crate) fn has_grown(&mut self, hold: Holds) {
         self.bytes = usize::MAX;
+        self.hold.extend(hold);
     }
 }
-
-/// How an API's request is understood.
-pub(crate) type Decode = fn(Map<String, Value>) -> Result<Asked, Failure>;
 
 /// A call while its client waits. The watch is older than the job, so that no end is missed.
 struct Call {
@@ -89,17 +85,21 @@ struct Call {
     deadline: Instant,
 }
 
-/// Takes the body of a call of `route` apart.
-pub(crate) async fn read(route: &'static str, decode: Decode, body: JsonBody) -> Result<Body, ApiError> {
+/// Takes the body of a call of `route` apart: what it asks, as `decode` understands it, and what is left of it.
+pub(crate) async fn read<T: Send + 'static>(
+    route: &'static str,
+    decode: fn(Map<String, Value>) -> Result<T, Failure>,
+    body: JsonBody,
+) -> Result<(T, Body), ApiError> {
     let JsonBody { bytes, object, hold } = body;
     let size = bytes.len();
     let (hash, asked) = offload(size, move || (identity::body_hash(route, &bytes), decode(object))).await?;
-    Ok(Body { asked: asked?, hash, bytes: size, hold })
+    Ok((asked?, Body { hash, bytes: size, hold }))
 }
 
 /// Answers with the whole answer or its pieces. The job's id is in `x-portbroker-job-id`, whatever the answer.
-pub(crate) async fn answer(incoming: Incoming, body: Body) -> Result<Response, ApiError> {
-    let call = Box::pin(submitted(incoming, body)).await?;
+pub(crate) async fn answer(incoming: Incoming, asked: Asked, body: Body) -> Result<Response, ApiError> {
+    let call = Box::pin(submitted(incoming, asked, body)).await?;
     let (id, again, streams) = (call.identity.id, call.again, call.head.stream);
     let answer = if streams { streamed(call).await } else { whole(call).await };
     let mut response = about(id, answer.map_err(|error| again.unanswered(error)));
@@ -110,22 +110,21 @@ pub(crate) async fn answer(incoming: Incoming, body: Body) -> Result<Response, A
 }
 
 /// Makes a job that nobody waits for.
-pub(crate) async fn accept(incoming: &Incoming, body: Body) -> Result<Submitted, ApiError> {
+pub(crate) async fn accept(incoming: &Incoming, submission: Submission, body: Body) -> Result<Submitted, ApiError> {
     let Incoming { app, caller, request_id, headers } = incoming;
     let identity = Identity::of(&caller.tenant, headers, clock::now(), clock::random_bits())?;
-    let submission = Submission { lane: lane(headers, &body.asked)?, ..body.asked.submission };
+    let submission = Submission { lane: lane(headers, &submission)?, ..submission };
     let origin = Origin { caller, request_id, identity, body_hash: body.hash, body_bytes: body.bytes };
     let submitted = submit::submit(app, origin, submission).await;
     drop(body.hold);
     submitted
 }
 
-async fn submitted(incoming: Incoming, body: Body) -> Result<Call, ApiError> {
+async fn submitted(incoming: Incoming, asked: Asked, body: Body) -> Result<Call, ApiError> {
     let Incoming { app, caller, request_id, headers } = incoming;
     let identity = Identity::of(&caller.tenant, &headers, clock::now(), clock::random_bits())?;
-    let lane = lane(&headers, &body.asked)?;
-    let Asked { submission, style } = body.asked;
-    let submission = Submission { lane, synchronous: true, ..submission };
+    let Asked { submission, style } = asked;
+    let submission = Submission { lane: lane(&headers, &submission)?, synchronous: true, ..submission };
     let deadline = Instant::now() + app.config.ingress.synchronous_timeout;
     let entry = rejoin::enter(&app, &caller, &headers, identity, &body.hash).await?;
     let watch = app.broker.watch(entry.identity.id);
@@ -178,9 +177,9 @@ async fn streamed(call: Call) -> Result<Response, ApiError> {
 }
 
 /// How urgent a call is: as its header says, else as its request does.
-fn lane(headers: &HeaderMap, asked: &Asked) -> Result<Lane, Failure> {
+fn lane(headers: &HeaderMap, submission: &Submission) -> Result<Lane, Failure> {
     match headers.get(LANE) {
-        None => Ok(asked.submission.lane),
+        None => Ok(submission.lane),
         Some(value) => submit::parse_lane(LANE_PARAM, value.to_str().unwrap_or_default()),
     }
 }

@@ -9,29 +9,31 @@ use super::kept::{self, Options};
 use crate::answer;
 use crate::app::App;
 use crate::auth::Caller;
+use crate::body::Holds;
 use crate::error::ApiError;
 use crate::lookup::Found;
 
 const PARAM: &str = "previous_response_id";
 
-/// Puts what `options` go on from before the messages of `request`. Returns whether there was anything.
+/// Puts what `options` go on from before the messages of `request`. Returns the memory set aside for it, if there was
+/// anything.
 pub(crate) async fn extend(
     app: &App,
     caller: &Caller,
     options: &Options,
     request: &mut ChatRequest,
-) -> Result<bool, ApiError> {
-    let Some(previous) = options.previous_response_id.as_deref() else { return Ok(false) };
-    let mut history = history(app, caller, previous).await?;
+) -> Result<Option<Holds>, ApiError> {
+    let Some(previous) = options.previous_response_id.as_deref() else { return Ok(None) };
+    let (mut history, hold) = history(app, caller, previous).await?;
     let own = usize::from(options.instructions.is_some()).min(request.messages.len());
     let new = request.messages.split_off(own);
     history.extend(new);
     request.messages.extend(history);
-    Ok(true)
+    Ok(Some(hold))
 }
 
 /// The conversation up to and with the answer of `previous`. Its instructions were for that request alone.
-async fn history(app: &App, caller: &Caller, previous: &str) -> Result<Vec<Message>, ApiError> {
+async fn history(app: &App, caller: &Caller, previous: &str) -> Result<(Vec<Message>, Holds), ApiError> {
     let missing = || Failure::invalid(PARAM, "there is no such response, or it was not stored");
     let id = previous.parse().map_err(|_| missing())?;
     let known = super::known(app, caller, id).await.map_err(|error| match error.failure().code {
@@ -43,10 +45,10 @@ async fn history(app: &App, caller: &Caller, previous: &str) -> Result<Vec<Messa
         return Err(unfinished().into());
     }
     let answer = answer::of_record(app, record).await?;
-    let request = kept::request(app, id, &known.found).await?;
+    let (request, hold) = kept::request(app, id, &known.found).await?;
     let mut messages = openai_responses::without_instructions(&request.messages, &known.options).to_vec();
     messages.push(answer.message);
-    Ok(messages)
+    Ok((messages, hold))
 }
 
 fn unfinished() -> Failure {

@@ -7,9 +7,10 @@ use schemas::id::JobId;
 use schemas::job::{Job, Payload, Surface};
 
 use crate::app::App;
-use crate::dead;
+use crate::body::Holds;
 use crate::error::ApiError;
 use crate::lookup::Found;
+use crate::stored;
 
 /// What a client asked for, beyond what the model is asked.
 pub(crate) type Options = ClientOptions;
@@ -34,11 +35,11 @@ pub(crate) async fn options(app: &App, id: JobId, found: &Found) -> Result<Optio
     Ok(own.and_then(|surface| serde_json::from_value(surface.echo).ok()).unwrap_or_default())
 }
 
-/// The request of a job.
+/// The request of a job, and the memory set aside for it.
 ///
 /// # Errors
 /// When it was not kept, is past its retention, or is a conversation that has grown larger than a request may be.
-pub(crate) async fn request(app: &App, id: JobId, found: &Found) -> Result<Box<ChatRequest>, ApiError> {
+pub(crate) async fn request(app: &App, id: JobId, found: &Found) -> Result<(Box<ChatRequest>, Holds), ApiError> {
     let payload = match found {
         Found::Waiting { job, .. } => Some(job.request.clone()),
         Found::Recorded(record) => match record.state.result.as_ref().and_then(|result| result.kept.as_ref()) {
@@ -49,7 +50,8 @@ pub(crate) async fn request(app: &App, id: JobId, found: &Found) -> Result<Box<C
     let gone = || ApiError::new(ErrorCode::NotFound, "the input of this response is not kept any more");
     let payload = payload.ok_or_else(gone)?;
     check_size(&payload, app.config.ingress.max_body_bytes)?;
-    read(app, id, payload).await?.ok_or_else(gone)
+    let fetch = async |object: String, limit| app.broker.body(&object, limit).await;
+    stored::request(app, payload, fetch).await?.ok_or_else(gone)
 }
 
 /// Each response that goes on from another keeps the whole conversation: it must not grow without end.
@@ -61,10 +63,6 @@ fn check_size(payload: &Payload, limit: usize) -> Result<(), ApiError> {
         }
         _ => Ok(()),
     }
-}
-
-async fn read(app: &App, id: JobId, payload: Payload) -> Result<Option<Box<ChatRequest>>, ApiError> {
-    Ok(dead::request(app, id, payload).await?.map(|(request, _hold)| request))
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let body = call::read(ROUTE, decode, body).await?;
-    call::answer(Incoming { app, caller, request_id, headers }, body).await
+    let (asked, body) = call::read(ROUTE, decode, body).await?;
+    call::answer(Incoming { app, caller, request_id, headers }, asked, body).await
 }
 
 fn decode(object: Map<String, Value>) -> Result<Asked, Failure> {

@@ -26,7 +26,7 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let query = Query::parse(query.as_deref().unwrap_or_default())?;
     let known = responses::find(&app, &caller, path).await?;
-    let request = kept::request(&app, known.id, &known.found).await?;
+    let (request, _hold) = kept::request(&app, known.id, &known.found).await?;
     let messages = openai_responses::without_instructions(&request.messages, &known.options);
     let items = openai_responses::input_items(messages, &request.tools, &known.id.prefixed("resp_"));
     Ok(about(known.id, Json(query.page(items)?)))

@@ -36,14 +36,16 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let mut body = call::read(ROUTE, decode, body).await?;
-    let options = options_of(&body);
-    body.asked.submission.surface = Some(kept::surface(&options)?);
-    if chain::extend(&app, &caller, &options, &mut body.asked.submission.request).await? {
-        body.has_grown();
+    let ((mut submission, options), mut body) = call::read(ROUTE, decode, body).await?;
+    submission.surface = Some(kept::surface(&options)?);
+    if let Some(hold) = chain::extend(&app, &caller, &options, &mut submission.request).await? {
+        body.has_grown(hold);
     }
     let incoming = Incoming { app, caller, request_id, headers };
-    if options.background { background(incoming, body, options).await } else { call::answer(incoming, body).await }
+    if options.background {
+        return background(incoming, submission, body, options).await;
+    }
+    call::answer(incoming, Asked { submission, style: Style::Responses(Box::new(options)) }, body).await
 }
 
 /// `GET`: the response as it is, or its events behind `starting_after`.
@@ -94,8 +96,13 @@ pub(crate) async fn delete(
     Ok(about(id, Json(json!({"id": id.prefixed("resp_"), "object": "response", "deleted": true}))))
 }
 
-async fn background(incoming: Incoming, body: Body, options: Options) -> Result<Response, ApiError> {
-    let Submitted { job, replayed } = call::accept(&incoming, body).await?;
+async fn background(
+    incoming: Incoming,
+    submission: Submission,
+    body: Body,
+    options: Options,
+) -> Result<Response, ApiError> {
+    let Submitted { job, replayed } = call::accept(&incoming, submission, body).await?;
     let (id, app) = (job.id, &incoming.app);
     if job.head.stream {
         let found = Found::Waiting { job: Box::new(job), delayed: false };
@@ -116,7 +123,7 @@ async fn cancelled(app: &App, id: schemas::id::JobId) -> Result<Found, ApiError>
     }
 }
 
-fn decode(object: Map<String, Value>) -> Result<Asked, Failure> {
+fn decode(object: Map<String, Value>) -> Result<(Submission, Options), Failure> {
     let decoded = openai_responses::decode_request(Value::Object(object))?;
     let options = decoded.options;
     if options.background && !options.store {
@@ -140,14 +147,7 @@ fn decode(object: Map<String, Value>) -> Result<Asked, Failure> {
         warnings: decoded.warnings,
         ..Submission::default()
     };
-    Ok(Asked { submission, style: Style::Responses(Box::new(options)) })
-}
-
-fn options_of(body: &Body) -> Options {
-    match &body.asked.style {
-        Style::Responses(options) => (**options).clone(),
-        Style::Chat(_) | Style::Messages => Options::default(),
-    }
+    Ok((submission, options))
 }
 
 /// What a look at a response may ask for. The API has more parameters; they change nothing here.
