@@ -12,6 +12,7 @@ pub mod proof;
 mod read;
 pub mod scrub;
 pub mod sse;
+mod stream;
 pub mod wire;
 
 #[cfg(test)]

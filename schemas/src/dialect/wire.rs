@@ -114,7 +114,7 @@ impl StreamDecoder {
 
     /// Nothing more will come.
     #[must_use]
-    pub const fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         match self {
             Self::OpenaiChat(decoder) => decoder.is_done(),
             Self::OpenaiResponses(decoder) => decoder.is_done(),
@@ -124,7 +124,7 @@ impl StreamDecoder {
 
     /// The tokens told so far.
     #[must_use]
-    pub const fn usage(&self) -> Option<Usage> {
+    pub fn usage(&self) -> Option<Usage> {
         match self {
             Self::OpenaiChat(decoder) => decoder.usage(),
             Self::OpenaiResponses(decoder) => decoder.usage(),

@@ -11,19 +11,15 @@ use crate::chat::{Extra, Usage};
 use crate::delta::Delta;
 use crate::dialect::carry::carry;
 use crate::dialect::read::{Fields, Mismatch, Path};
-use crate::dialect::sse::{Event, Parser, SseError};
-use crate::error::{ErrorCode, Failure};
+use crate::dialect::stream::{Decoder, Events};
+use crate::error::Failure;
 
 /// A provider's stream, from bytes in any split to deltas.
-#[derive(Debug)]
-pub struct StreamDecoder {
-    parser: Parser,
-    events: Events,
-}
+pub type StreamDecoder = Decoder<Reading>;
 
 /// What the events have told so far.
 #[derive(Debug, Default)]
-struct Events {
+pub struct Reading {
     started: bool,
     blocks: Blocks,
     stop_reason: Option<String>,
@@ -32,96 +28,39 @@ struct Events {
     usage: Option<Usage>,
     /// What is carried of the answer.
     own: Map<String, Value>,
+    /// `message_stop` was read.
     done: bool,
 }
 
-impl StreamDecoder {
-    /// A decoder that takes events of at most `max_event_bytes` (8 MiB in [`Default`]).
-    #[must_use]
-    pub fn new(max_event_bytes: usize) -> Self {
-        Self { parser: Parser::new(max_event_bytes), events: Events::default() }
-    }
+impl Events for Reading {
+    const LAST: &'static str = "message_stop";
 
-    /// Takes the next bytes in and gives what became complete by them. What comes after `message_stop` does not matter.
-    ///
-    /// # Errors
-    /// `provider_invalid_response` on whatever is no such stream; the provider's own error if an event is one. The
-    /// stream cannot be read on after it.
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Delta>, Failure> {
-        let (mut deltas, mut events) = (Vec::new(), Vec::new());
-        if self.events.done {
-            return Ok(deltas);
-        }
-        let read = self.parser.feed(bytes, &mut events);
-        for event in &events {
-            self.events.event(event, &mut deltas)?;
-        }
-        match read {
-            Err(fault) if !self.events.done => Err(broken(fault)),
-            _ => Ok(deltas),
-        }
-    }
-
-    /// `message_stop` was read: nothing more will come, so [`Self::finish`] need not wait for the connection's end.
-    #[must_use]
-    pub const fn is_done(&self) -> bool {
-        self.events.done
-    }
-
-    /// The tokens told so far, for the ledger of an attempt that broke off.
-    #[must_use]
-    pub const fn usage(&self) -> Option<Usage> {
-        self.events.usage
-    }
-
-    /// The bytes have ended: gives the last deltas, the usage among them. To be called at the end of every stream.
-    ///
-    /// # Errors
-    /// `provider_invalid_response` when no `message_stop` was seen: a cut stream is never an answer.
-    pub fn finish(self) -> Result<Vec<Delta>, Failure> {
-        let Self { parser, mut events } = self;
-        let mut deltas = Vec::new();
-        if !events.done {
-            match parser.finish() {
-                Ok(Some(event)) => events.event(&event, &mut deltas)?,
-                Ok(None) => {}
-                Err(fault) => return Err(broken(fault)),
-            }
-        }
-        if !events.done {
-            let message = "the provider's stream ended without message_stop";
-            return Err(Failure::new(ErrorCode::ProviderInvalidResponse, message));
-        }
-        deltas.extend(events.usage.map(|usage| Delta::Usage { usage }));
-        Ok(deltas)
-    }
-}
-
-impl Default for StreamDecoder {
-    fn default() -> Self {
-        Self::new(8 << 20)
-    }
-}
-
-fn broken(fault: SseError) -> Failure {
-    Failure::new(ErrorCode::ProviderInvalidResponse, format!("the provider's stream is broken: {fault}"))
-}
-
-impl Events {
-    fn event(&mut self, event: &Event, deltas: &mut Vec<Delta>) -> Result<(), Failure> {
-        if self.done || event.data.trim().is_empty() {
-            return Ok(());
-        }
-        let value = serde_json::from_str(&event.data).map_err(|_| {
-            Failure::new(ErrorCode::ProviderInvalidResponse, "the provider's stream holds an event that is not JSON")
-        })?;
+    fn take(&mut self, _name: Option<&str>, value: Value, deltas: &mut Vec<Delta>) -> Result<(), Failure> {
         match error::within(&value) {
             Some(classified) => Err(classified.failure),
-            None => self.take(value, deltas).map_err(Mismatch::of_provider),
+            None => self.read(value, deltas).map_err(Mismatch::of_provider),
         }
     }
 
-    fn take(&mut self, value: Value, deltas: &mut Vec<Delta>) -> Result<(), Mismatch> {
+    fn is_whole(&self) -> bool {
+        self.done
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    fn end(self) -> Option<Vec<Delta>> {
+        self.done.then(|| self.usage.map(|usage| Delta::Usage { usage }).into_iter().collect())
+    }
+}
+
+impl Reading {
+    fn read(&mut self, value: Value, deltas: &mut Vec<Delta>) -> Result<(), Mismatch> {
         let mut fields = Fields::of(value, &Path::Root)?;
         let kind = fields.required_text("type")?;
         let opens = kind == "message_start";

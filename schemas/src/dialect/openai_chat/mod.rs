@@ -4,7 +4,6 @@
 
 mod annotations;
 mod calls;
-mod chunks;
 mod content;
 mod encode;
 mod encode_content;

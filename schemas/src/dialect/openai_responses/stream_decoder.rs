@@ -8,19 +8,15 @@ use crate::chat::Usage;
 use crate::delta::Delta;
 use crate::dialect::openai_chat::{told, within};
 use crate::dialect::read::{Fields, Mismatch, Path, array};
-use crate::dialect::sse::{Event, Parser, SseError};
+use crate::dialect::stream::{Decoder, Events};
 use crate::error::{ErrorCode, Failure};
 
 /// A provider's stream, from bytes in any split to deltas.
-#[derive(Debug)]
-pub struct StreamDecoder {
-    parser: Parser,
-    events: Events,
-}
+pub type StreamDecoder = Decoder<Reading>;
 
 /// What the events have told so far.
 #[derive(Debug, Default)]
-struct Events {
+pub struct Reading {
     items: Items,
     started: bool,
     /// The terminal event was read.
@@ -28,90 +24,35 @@ struct Events {
     usage: Option<Usage>,
 }
 
-impl StreamDecoder {
-    /// A decoder that takes events of at most `max_event_bytes` (8 MiB in [`Default`]).
-    #[must_use]
-    pub fn new(max_event_bytes: usize) -> Self {
-        Self { parser: Parser::new(max_event_bytes), events: Events::default() }
+impl Events for Reading {
+    const LAST: &'static str = "its terminal event";
+
+    fn take(&mut self, name: Option<&str>, value: Value, deltas: &mut Vec<Delta>) -> Result<(), Failure> {
+        let kind = value.get("type").and_then(Value::as_str).or(name).unwrap_or_default().to_owned();
+        match failure(&kind, &value) {
+            Some(failure) => Err(failure),
+            None => self.read(&kind, value, deltas).map_err(Mismatch::of_provider),
+        }
     }
 
-    /// Takes the next bytes in and gives what became complete by them.
-    ///
-    /// # Errors
-    /// `provider_invalid_response` on whatever is no such stream; the provider's own error if an event is one. The
-    /// stream cannot be read on after it.
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Delta>, Failure> {
-        let (mut deltas, mut events) = (Vec::new(), Vec::new());
-        if self.events.done {
-            return Ok(deltas);
-        }
-        let read = self.parser.feed(bytes, &mut events);
-        for event in &events {
-            self.events.event(event, &mut deltas)?;
-        }
-        // Behind the end, nothing can spoil the answer any more.
-        if self.events.done { Ok(deltas) } else { read.map(|()| deltas).map_err(broken) }
+    fn is_whole(&self) -> bool {
+        self.done
     }
 
-    /// The terminal event was read: nothing more will come, so [`Self::finish`] need not wait for the connection's end.
-    #[must_use]
-    pub const fn is_done(&self) -> bool {
-        self.events.done
+    fn is_done(&self) -> bool {
+        self.done
     }
 
-    /// The tokens told so far, for the ledger of an attempt that broke off.
-    #[must_use]
-    pub const fn usage(&self) -> Option<Usage> {
-        self.events.usage
+    fn usage(&self) -> Option<Usage> {
+        self.usage
     }
 
-    /// The bytes have ended: gives the last deltas. To be called at the end of every stream.
-    ///
-    /// # Errors
-    /// `provider_invalid_response` when no terminal event was seen: a cut stream is never an answer.
-    pub fn finish(self) -> Result<Vec<Delta>, Failure> {
-        let Self { parser, mut events } = self;
-        let mut deltas = Vec::new();
-        if !events.done
-            && let Some(event) = parser.finish().map_err(broken)?
-        {
-            events.event(&event, &mut deltas)?;
-        }
-        if events.done {
-            return Ok(deltas);
-        }
-        let message = "the provider's stream ended without its terminal event";
-        Err(Failure::new(ErrorCode::ProviderInvalidResponse, message))
+    fn end(self) -> Option<Vec<Delta>> {
+        self.done.then(Vec::new)
     }
 }
 
-impl Default for StreamDecoder {
-    fn default() -> Self {
-        Self::new(8 << 20)
-    }
-}
-
-fn broken(fault: SseError) -> Failure {
-    Failure::new(ErrorCode::ProviderInvalidResponse, format!("the provider's stream is broken: {fault}"))
-}
-
-impl Events {
-    fn event(&mut self, event: &Event, deltas: &mut Vec<Delta>) -> Result<(), Failure> {
-        let data = event.data.trim();
-        // Some servers end with the mark of the other API.
-        if self.done || data.is_empty() || data == "[DONE]" {
-            return Ok(());
-        }
-        let value: Value = serde_json::from_str(data).map_err(|_| {
-            Failure::new(ErrorCode::ProviderInvalidResponse, "the provider's stream holds an event that is not JSON")
-        })?;
-        let kind = value.get("type").and_then(Value::as_str).or(event.name.as_deref()).unwrap_or_default().to_owned();
-        if let Some(failure) = failure(&kind, &value) {
-            return Err(failure);
-        }
-        self.read(&kind, value, deltas).map_err(Mismatch::of_provider)
-    }
-
+impl Reading {
     fn read(&mut self, kind: &str, value: Value, deltas: &mut Vec<Delta>) -> Result<(), Mismatch> {
         let mut fields = Fields::of(value, &Path::Root)?;
         match kind {
