@@ -47,7 +47,7 @@ async fn a_job_past_its_deadline_expires() {
     let cluster = Cluster::plan().provider(&provider).set("WORKER__SHORT_PARK", "1s").start().await;
     let api = cluster.api();
     for (model, first_outcome) in [("fake-busy", "failed"), ("fake-held", "cancelled")] {
-        let deadline = seconds_from_now(3);
+        let deadline = seconds_from_now(6);
         let mut body = prompt(model, "in time?");
         body["deadline"] = json!(deadline.to_string());
         let job = api.run(&body).await;

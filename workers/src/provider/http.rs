@@ -117,7 +117,7 @@ impl Http {
             total = total.saturating_add(bytes.len());
             self.metrics.answer_bytes.with_label_values(&[&self.name]).inc_by(bytes.len() as u64);
             if total > self.most_bytes {
-                let message = format!("the answer is larger than {} bytes", self.most_bytes);
+                let message = format!("truncated: the answer is larger than {} bytes", self.most_bytes);
                 return Err(broken(ErrorCode::ProviderInvalidResponse, message));
             }
             incoming.feed(&bytes, progress).await?;

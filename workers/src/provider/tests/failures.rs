@@ -100,6 +100,7 @@ async fn every_broken_answer_has_its_kind() {
         let error = fail(&fake.entry(""), streamed, &settings).await;
         assert_eq!((error.failure.code, error.class), expected, "{told}: {error}");
         assert_eq!((error.sent, error.emitted), (true, emitted), "{told}");
+        assert_eq!(error.failure.message.starts_with("truncated: "), told == "too much", "{told}: {error}");
     }
 }
 
