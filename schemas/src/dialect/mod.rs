@@ -13,6 +13,7 @@ mod read;
 pub mod scrub;
 pub mod sse;
 mod stream;
+mod tool_choice;
 pub mod wire;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::catalog::Quirks;
 use crate::chat::{Extra, Tool, ToolChoice};
 use crate::dialect::carry::{Notes, carried, carry, fill};
 use crate::dialect::read::{Fields, Mismatch, Path, array};
+use crate::dialect::tool_choice;
 
 /// Kinds of tools and of choices that this dialect knows and only carries.
 const CARRIED_KINDS: [&str; 2] = ["custom", "allowed_tools"];
@@ -36,10 +37,10 @@ pub(super) fn decode(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Offer
         Some(ToolChoice::Named(_)) => {
             return Err(Mismatch::at(&fields.at("function_call"), "names a function, but functions is empty"));
         }
-        _ => tool_choice(fields, notes)?,
+        _ => tool_choice::decode(fields, &CARRIED_KINDS, named, notes)?,
     };
     let path = fields.at(if legacy_functions { "function_call" } else { "tool_choice" });
-    let choice = possible(choice, &tools, &path)?;
+    let choice = tool_choice::possible(choice, &tools, &path)?;
     // A client of `functions` can read one call only.
     let parallel = if legacy_functions { Some(false) } else { parallel.filter(|_| !tools.is_empty()) };
     Ok(Offer { tools, choice, parallel, legacy_functions })
@@ -112,47 +113,10 @@ fn function_call(fields: &mut Fields<'_>) -> Result<Option<ToolChoice>, Mismatch
     }
 }
 
-fn tool_choice(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Option<ToolChoice>, Mismatch> {
-    let path = fields.at("tool_choice");
-    let expected = "`auto`, `none`, `required` or an object";
-    let value = match fields.take("tool_choice") {
-        None => return Ok(None),
-        Some(Value::String(word)) => {
-            return match word.as_str() {
-                "auto" => Ok(Some(ToolChoice::Auto)),
-                "none" => Ok(Some(ToolChoice::None)),
-                "required" => Ok(Some(ToolChoice::Required)),
-                other => Err(Mismatch::word(&path, expected, other)),
-            };
-        }
-        Some(object @ Value::Object(_)) => object,
-        Some(other) => return Err(Mismatch::expected(&path, expected, &other)),
-    };
-    let mut choice = Fields::of(value, &path)?;
-    let kind = choice.required_text("type")?;
-    if kind == "function" {
-        let at = choice.at("function");
-        return Ok(Some(ToolChoice::Named(Fields::of(choice.require("function")?, &at)?.required_text("name")?)));
-    }
-    if !CARRIED_KINDS.contains(&kind.as_str()) {
-        notes.unknown(choice.at("type"));
-    }
-    choice.put("type", kind);
-    fields.put("tool_choice", choice.into_value());
-    Ok(None)
-}
-
-/// The choice, if `tools` allow it. Providers refuse a choice without tools, though `auto` and `none` mean nothing then.
-fn possible(choice: Option<ToolChoice>, tools: &[Tool], path: &Path<'_>) -> Result<Option<ToolChoice>, Mismatch> {
-    match &choice {
-        Some(ToolChoice::Required) if tools.is_empty() => {
-            Err(Mismatch::at(path, "requires a tool, but tools is empty"))
-        }
-        Some(ToolChoice::Named(name)) if tools.iter().all(|tool| tool.name != *name) => {
-            Err(Mismatch::at(path, "names a function that is not among the request's tools"))
-        }
-        _ => Ok(choice.filter(|_| !tools.is_empty())),
-    }
+/// The function that a choice names.
+fn named(choice: &mut Fields<'_>) -> Result<String, Mismatch> {
+    let at = choice.at("function");
+    Fields::of(choice.require("function")?, &at)?.required_text("name")
 }
 
 /// The wire form of a tool, and warnings of what it carries for others.
@@ -178,10 +142,5 @@ pub(super) fn encode(tool: &Tool, quirks: &Quirks, notes: &mut Notes) -> Value {
 
 /// The wire form of a choice.
 pub(super) fn encode_choice(choice: &ToolChoice) -> Value {
-    match choice {
-        ToolChoice::Auto => json!("auto"),
-        ToolChoice::None => json!("none"),
-        ToolChoice::Required => json!("required"),
-        ToolChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
-    }
+    tool_choice::encode(choice, |name| json!({"type": "function", "function": {"name": name}}))
 }

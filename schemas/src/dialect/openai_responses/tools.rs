@@ -6,6 +6,7 @@ use super::NAME;
 use crate::chat::{Extra, Tool, ToolChoice};
 use crate::dialect::carry::{Notes, carried, carry, fill};
 use crate::dialect::read::{Fields, Mismatch, Path, array};
+use crate::dialect::tool_choice;
 
 /// Kinds of tools that this dialect knows and only carries.
 const CARRIED: [&str; 20] = [
@@ -52,9 +53,10 @@ pub(super) fn decode(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Offer
     let items = fields.take("tools").map_or(Ok(Vec::new()), |value| array(value, &path))?;
     let read = |(index, item)| tool(item, &Path::Index(&path, index), notes);
     let tools: Vec<_> = items.into_iter().enumerate().map(read).collect::<Result<_, _>>()?;
-    let choice = tool_choice(fields, notes)?;
+    let choice = tool_choice::decode(fields, &CARRIED, |choice| choice.required_text("name"), notes)?;
     // A template may bring tools of its own.
-    let choice = if fields.has("prompt") { choice } else { possible(choice, &tools, &fields.at("tool_choice"))? };
+    let choice =
+        if fields.has("prompt") { choice } else { tool_choice::possible(choice, &tools, &fields.at("tool_choice"))? };
     Ok(Offer { choice, parallel: parallel.filter(|_| !tools.is_empty()), tools })
 }
 
@@ -121,48 +123,6 @@ fn is_closed(schema: &Map<String, Value>) -> bool {
     closed && properties.is_none_or(|properties| properties.keys().all(has))
 }
 
-fn tool_choice(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Option<ToolChoice>, Mismatch> {
-    let path = fields.at("tool_choice");
-    let expected = "`auto`, `none`, `required` or an object";
-    let value = match fields.take("tool_choice") {
-        None => return Ok(None),
-        Some(Value::String(word)) => {
-            return match word.as_str() {
-                "auto" => Ok(Some(ToolChoice::Auto)),
-                "none" => Ok(Some(ToolChoice::None)),
-                "required" => Ok(Some(ToolChoice::Required)),
-                other => Err(Mismatch::word(&path, expected, other)),
-            };
-        }
-        Some(object @ Value::Object(_)) => object,
-        Some(other) => return Err(Mismatch::expected(&path, expected, &other)),
-    };
-    let mut choice = Fields::of(value, &path)?;
-    let kind = choice.required_text("type")?;
-    if kind == "function" {
-        return Ok(Some(ToolChoice::Named(choice.required_text("name")?)));
-    }
-    if !CARRIED.contains(&kind.as_str()) {
-        notes.unknown(choice.at("type"));
-    }
-    choice.put("type", kind);
-    fields.put("tool_choice", choice.into_value());
-    Ok(None)
-}
-
-/// The choice, if `tools` allow it. Providers refuse a choice without tools, though `auto` and `none` mean nothing then.
-fn possible(choice: Option<ToolChoice>, tools: &[Tool], path: &Path<'_>) -> Result<Option<ToolChoice>, Mismatch> {
-    match &choice {
-        Some(ToolChoice::Required) if tools.is_empty() => {
-            Err(Mismatch::at(path, "requires a tool, but tools is empty"))
-        }
-        Some(ToolChoice::Named(name)) if tools.iter().all(|tool| tool.name != *name) => {
-            Err(Mismatch::at(path, "names a function that is not among the request's tools"))
-        }
-        _ => Ok(choice.filter(|_| !tools.is_empty())),
-    }
-}
-
 /// Whether `tool` takes free text: its calls are written another way.
 pub(super) fn is_custom(tool: &Tool) -> bool {
     carried(&tool.extra, NAME).and_then(|own| own.get("type")).is_some_and(|kind| kind == "custom")
@@ -194,10 +154,5 @@ pub(super) fn encode(tool: &Tool, notes: &mut Notes) -> Option<Value> {
 
 /// The wire form of a choice.
 pub(super) fn encode_choice(choice: &ToolChoice) -> Value {
-    match choice {
-        ToolChoice::Auto => json!("auto"),
-        ToolChoice::None => json!("none"),
-        ToolChoice::Required => json!("required"),
-        ToolChoice::Named(name) => json!({"type": "function", "name": name}),
-    }
+    tool_choice::encode(choice, |name| json!({"type": "function", "name": name}))
 }

@@ -5,3 +5,4 @@ pub(super) mod jumble;
 mod matrix;
 pub(super) mod mutate;
 pub(super) mod paths;
+pub(super) mod streams;

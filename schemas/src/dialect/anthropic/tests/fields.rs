@@ -3,13 +3,14 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::stream::{assemble, decode, events};
+use super::stream::{decode, events};
 use super::{OVERLOADED, REQUEST, RESPONSE, STREAMS, json, reply};
 use crate::catalog::Quirks;
 use crate::dialect::anthropic::{
     FIELDS, KNOWN_FIELDS, decode_request, decode_response, encode_request, encode_response,
 };
 use crate::dialect::fields::{Field, Treatment};
+use crate::dialect::tests::streams::assemble;
 
 /// What is told again in another form: under one's own name, in another place, without what says nothing.
 const CHANGED: [&str; 5] = ["model", "messages", "output_format", "response.id", "response.model"];

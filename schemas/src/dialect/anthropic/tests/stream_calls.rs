@@ -4,11 +4,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::reply;
-use super::stream::{assemble, cut, decode, encode, events};
+use super::stream::{decode, encode, events};
 use crate::chat::{Block, Extra, FinishReason};
 use crate::delta::Delta;
 use crate::dialect::anthropic::StreamEncoder;
 use crate::dialect::anthropic::stream_calls::Scan;
+use crate::dialect::tests::streams::{assemble, cut};
 
 fn begins(index: u32) -> Delta {
     Delta::ToolCallStart { index, id: format!("c{index}"), name: "f".to_owned(), extra: Extra::new() }

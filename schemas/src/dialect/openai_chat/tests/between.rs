@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::stream::{assemble, decode, encode};
+use super::stream::{decode, encode};
 use super::{generous, reply};
 use crate::catalog::Quirks;
 use crate::chat::{
@@ -13,6 +13,7 @@ use crate::delta::{Delta, pieces};
 use crate::dialect::openai_chat::{
     ClientOptions, NAME, Reply, StreamEncoder, decode_request, decode_response, encode_request, encode_response,
 };
+use crate::dialect::tests::streams::assemble;
 use crate::error::{ErrorCode, Failure};
 use crate::job::Lane;
 

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::fixtures::{REQUESTS, RESPONSES, STREAMS, body, chunks, of_chunks};
-use super::stream::{assemble, decode, encode};
+use super::stream::{decode, encode};
 use super::{generous, reply};
 use crate::catalog::Quirks;
 use crate::chat::{ChatRequest, ChatResponse, Extra};
@@ -15,6 +15,7 @@ use crate::dialect::openai_chat::{
     encode_response,
 };
 use crate::dialect::tests::paths::{covered, leaves, occurrences, values, without};
+use crate::dialect::tests::streams::assemble;
 use crate::error::Failure;
 
 /// Read over, and never written.

@@ -3,11 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::stream::{assemble, decode, encode};
+use super::stream::{decode, encode};
 use super::{generous, reply};
 use crate::dialect::openai_chat::{
     ClientOptions, Reply, decode_request, decode_response, encode_request, encode_response,
 };
+use crate::dialect::tests::streams::assemble;
 
 pub(super) const REQUESTS: [&str; 3] = [
     include_str!("fixtures/request.json"),

@@ -4,18 +4,13 @@ use proptest::prelude::*;
 
 use super::{reply, strategy};
 use crate::chat::{ChatResponse, Extra, FinishReason, Usage};
-use crate::delta::{Assembly, Delta, pieces};
+use crate::delta::{Delta, pieces};
 use crate::dialect::openai_chat::{ClientOptions, Reply, StreamDecoder, StreamEncoder};
+use crate::dialect::tests::streams::{self, assemble};
 use crate::error::{ErrorCode, Failure};
 
 pub(super) fn decode(pieces: &[&[u8]]) -> Result<Vec<Delta>, Failure> {
-    let mut decoder = StreamDecoder::default();
-    let mut deltas = Vec::new();
-    for piece in pieces {
-        deltas.extend(decoder.feed(piece)?);
-    }
-    deltas.extend(decoder.finish()?);
-    Ok(deltas)
+    streams::decode(StreamDecoder::default(), pieces)
 }
 
 pub(super) fn encode(deltas: &[Delta], reply: Reply) -> Vec<u8> {
@@ -26,38 +21,9 @@ pub(super) fn encode(deltas: &[Delta], reply: Reply) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn assemble(deltas: &[Delta]) -> Option<ChatResponse> {
-    let mut assembly = Assembly::default();
-    deltas.iter().for_each(|delta| assembly.push(delta));
-    assembly.into_response()
-}
-
-/// The deltas of `response` in small pieces; the arguments of its calls in turns, as parallel calls stream.
+/// The deltas of `response` in small pieces.
 fn shatter(response: &ChatResponse, size: usize) -> Vec<Delta> {
-    let mut whole = Vec::new();
-    let mut calls: Vec<Vec<Delta>> = Vec::new();
-    let mut tail = Vec::new();
-    for delta in pieces(response) {
-        match delta {
-            Delta::Text { text } => whole.extend(cut(&text, size).map(|text| Delta::Text { text })),
-            Delta::Reasoning { text } => whole.extend(cut(&text, size).map(|text| Delta::Reasoning { text })),
-            Delta::Refusal { text } => whole.extend(cut(&text, size).map(|text| Delta::Refusal { text })),
-            Delta::ToolCallArguments { index, text } => {
-                calls.push(cut(&text, size).map(|text| Delta::ToolCallArguments { index, text }).collect());
-            }
-            Delta::Finish { .. } | Delta::Usage { .. } => tail.push(delta),
-            other => whole.push(other),
-        }
-    }
-    let longest = calls.iter().map(Vec::len).max().unwrap_or(0);
-    whole.extend((0..longest).flat_map(|turn| calls.iter().filter_map(move |call| call.get(turn).cloned())));
-    whole.extend(tail);
-    whole
-}
-
-fn cut(text: &str, size: usize) -> impl Iterator<Item = String> {
-    let chars: Vec<char> = text.chars().collect();
-    chars.chunks(size).map(|chunk| chunk.iter().collect()).collect::<Vec<String>>().into_iter()
+    streams::shatter(pieces(response), size)
 }
 
 proptest! {

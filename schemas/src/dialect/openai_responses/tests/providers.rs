@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::fixtures::{bytes, whole_response, whole_stream};
-use super::stream::{assemble, decode};
+use super::stream::decode;
 use crate::chat::{ChatResponse, Usage};
 use crate::delta::Delta;
 use crate::dialect::openai_responses::{StreamDecoder, decode_response};
+use crate::dialect::tests::streams::assemble;
 use crate::error::ErrorCode;
 
 fn read(events: &[Value]) -> Vec<Delta> {

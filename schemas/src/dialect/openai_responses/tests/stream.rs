@@ -5,19 +5,14 @@ use serde_json::{Value, json};
 
 use super::{reply, strategy};
 use crate::chat::{ChatResponse, Extra, FinishReason, Usage};
-use crate::delta::{Assembly, Delta};
+use crate::delta::Delta;
 use crate::dialect::openai_responses::response::pieces;
 use crate::dialect::openai_responses::{NAME, Reply, StreamDecoder, StreamEncoder, encode_response};
+use crate::dialect::tests::streams::{self, assemble};
 use crate::error::{ErrorCode, Failure};
 
 pub(super) fn decode(pieces: &[&[u8]]) -> Result<Vec<Delta>, Failure> {
-    let mut decoder = StreamDecoder::default();
-    let mut deltas = Vec::new();
-    for piece in pieces {
-        deltas.extend(decoder.feed(piece)?);
-    }
-    deltas.extend(decoder.finish()?);
-    Ok(deltas)
+    streams::decode(StreamDecoder::default(), pieces)
 }
 
 pub(super) fn encode_from(deltas: &[Delta], reply: Reply, seen: Option<u64>) -> Vec<u8> {
@@ -34,12 +29,6 @@ fn encode(deltas: &[Delta], reply: Reply) -> Vec<u8> {
     encode_from(deltas, reply, None)
 }
 
-pub(super) fn assemble(deltas: &[Delta]) -> Option<ChatResponse> {
-    let mut assembly = Assembly::default();
-    deltas.iter().for_each(|delta| assembly.push(delta));
-    assembly.into_response()
-}
-
 /// The events of a stream, whose names and types agree.
 pub(super) fn events(bytes: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(bytes).unwrap();
@@ -52,34 +41,11 @@ pub(super) fn events(bytes: &[u8]) -> Vec<Value> {
     text.split("\n\n").filter(|event| !event.is_empty()).map(read).collect()
 }
 
-/// The deltas of `response` in small pieces; the arguments of its calls in turns, as parallel calls may stream.
+/// The deltas of `response` in small pieces.
 fn shatter(response: &ChatResponse, size: usize) -> Vec<Delta> {
     let start = Delta::Start { id: response.id.clone(), model: response.model.clone() };
-    let mut whole = vec![start];
-    let mut calls: Vec<Vec<Delta>> = Vec::new();
-    let mut tail = Vec::new();
-    for delta in pieces(response) {
-        match delta {
-            Delta::Text { text } if !text.is_empty() => whole.extend(cut(&text, size).map(|text| Delta::Text { text })),
-            Delta::Reasoning { text } => whole.extend(cut(&text, size).map(|text| Delta::Reasoning { text })),
-            Delta::Refusal { text } => whole.extend(cut(&text, size).map(|text| Delta::Refusal { text })),
-            Delta::ToolCallArguments { index, text } => {
-                calls.push(cut(&text, size).map(|text| Delta::ToolCallArguments { index, text }).collect());
-            }
-            Delta::Finish { .. } => tail.push(delta),
-            other => whole.push(other),
-        }
-    }
-    let longest = calls.iter().map(Vec::len).max().unwrap_or(0);
-    whole.extend((0..longest).flat_map(|turn| calls.iter().filter_map(move |call| call.get(turn).cloned())));
-    whole.extend(tail);
-    whole.extend(response.usage.map(|usage| Delta::Usage { usage }));
-    whole
-}
-
-fn cut(text: &str, size: usize) -> impl Iterator<Item = String> {
-    let chars: Vec<char> = text.chars().collect();
-    chars.chunks(size).map(|chunk| chunk.iter().collect()).collect::<Vec<String>>().into_iter()
+    let usage = response.usage.map(|usage| Delta::Usage { usage });
+    streams::shatter([start].into_iter().chain(pieces(response)).chain(usage).collect(), size)
 }
 
 fn reply_to(response: &ChatResponse) -> Reply {
