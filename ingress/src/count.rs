@@ -5,7 +5,7 @@ use schemas::chat::ChatRequest;
 
 use crate::app::App;
 
-/// Counts remembered, some 150 bytes each.
+/// Counts remembered, some 60 bytes each.
 pub(crate) const REMEMBERED: usize = 16_384;
 
 impl App {

@@ -7,6 +7,7 @@ mod clients;
 mod cluster;
 mod dead;
 mod delays;
+mod estimates;
 mod events;
 mod fakes;
 mod idempotency;

@@ -44,6 +44,8 @@ pub(crate) struct Notes {
     pub(crate) warnings: Vec<Warning>,
     /// How the answer was streamed.
     pub(crate) trace: Option<Trace>,
+    /// Input tokens as estimated, uncorrected, where the provider's figure can better the next estimate.
+    pub(crate) estimated: Option<u64>,
 }
 
 impl Ending {

@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use context::{Budget, Counter, Meter, Pruned, Tokenizer, budget_for, prune};
+use context::{Budget, Counter, Factor, Meter, Pruned, Tokenizer, budget_for, prune};
 use schemas::catalog::Candidate;
-use schemas::chat::{ChatRequest, Message};
+use schemas::chat::{Block, ChatRequest, Message};
 use schemas::envelope;
 use schemas::error::{ErrorCode, Failure};
 use schemas::job::{ContextOptions, Job, Payload};
@@ -28,6 +28,8 @@ pub(crate) struct Fitted {
     pub(crate) report: ContextReport,
     /// What the client should know of it.
     pub(crate) warnings: Vec<Warning>,
+    /// Input tokens as estimated, uncorrected, where the provider's figure can better the next estimate.
+    pub(crate) estimated: Option<u64>,
 }
 
 /// The job's request, wherever it lies.
@@ -56,17 +58,19 @@ pub(crate) async fn fit(
     candidate: &Candidate<'_>,
     options: &ContextOptions,
 ) -> Result<Fitted, Failure> {
-    let budget = budget_for(candidate.model, request, options);
     let tokenizer = Tokenizer::of_model(candidate.model, &candidate.upstream);
+    let budget = budget_for(candidate.model, request, options).with_margin(tokenizer.margin());
+    let factor = worker.estimates.factor(&candidate.provider.name, &candidate.upstream);
     let (request, counter) = (Arc::clone(request), worker.counter.clone());
     let large = is_large(&request);
-    let work = move || prune_shared(&request, &budget, &counter.meter(tokenizer));
-    let fitted = if large {
+    let work = move || prune_shared(&request, &budget, &counter.meter(tokenizer).corrected(factor));
+    let mut fitted = if large {
         let counted = tokio::task::spawn_blocking(work).await;
         counted.map_err(|_| Failure::new(ErrorCode::Internal, "the conversation could not be counted"))??
     } else {
         work()?
     };
+    fitted.estimated = estimated(&tokenizer, factor, &fitted);
     if fitted.report.messages_after < fitted.report.messages_before {
         worker.metrics.pruned.inc();
         worker.metrics.tokens_dropped.inc_by(fitted.report.tokens_before - fitted.report.tokens_after);
@@ -80,7 +84,23 @@ fn prune_shared(request: &Arc<ChatRequest>, budget: &Budget, meter: &Meter<'_>) 
         Cow::Borrowed(_) => Arc::clone(request),
         Cow::Owned(shorter) => Arc::new(shorter),
     };
-    Ok(Fitted { request, report, warnings })
+    Ok(Fitted { request, report, warnings, estimated: None })
+}
+
+/// What was estimated of a request of nothing but text: the cost of anything else is a rule's, and would blame the text.
+fn estimated(tokenizer: &Tokenizer, factor: Factor, fitted: &Fitted) -> Option<u64> {
+    let mut messages = fitted.request.messages.iter();
+    let plain = !tokenizer.is_exact() && messages.all(|message| message.content.iter().all(is_text));
+    plain.then(|| factor.undo(fitted.report.tokens_after))
+}
+
+fn is_text(block: &Block) -> bool {
+    match block {
+        Block::Text { .. } | Block::ToolCall(_) | Block::Refusal { .. } => true,
+        Block::ToolResult(result) => result.content.iter().all(is_text),
+        // What a provider makes of earlier reasoning, it does not say.
+        Block::Reasoning(_) | Block::Image { .. } | Block::Document { .. } | Block::Opaque { .. } => false,
+    }
 }
 
 fn is_large(request: &ChatRequest) -> bool {

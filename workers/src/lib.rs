@@ -5,6 +5,7 @@ mod account;
 mod alarm;
 mod emit;
 mod ending;
+mod estimates;
 mod fit;
 mod flight;
 mod metrics;

@@ -1,6 +1,8 @@
 //! What a worker counts beside its providers.
 
-use prometheus::{Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 use runtime::metrics::registered;
 
 use crate::waste::WasteMetrics;
@@ -32,6 +34,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) tokens_dropped: IntCounter,
     /// `portbroker_token_count_cache_total{outcome}`
     pub(crate) count_cache: IntCounterVec,
+    /// `portbroker_token_estimate_ratio{provider,model}`
+    pub(crate) estimate_ratio: GaugeVec,
     /// `portbroker_results_discarded_total`
     pub(crate) discarded: IntCounter,
     /// `portbroker_dead_letters_total`
@@ -53,6 +57,10 @@ impl WorkerMetrics {
         let runs = timing("portbroker_job_run_seconds", "From claim to result, in one worker");
         let tries = HistogramOpts::new("portbroker_job_attempts", "Provider requests of a job that ended")
             .buckets(vec![0.0, 1.0, 2.0, 3.0, 5.0, 8.0]);
+        let ratios = Opts::new(
+            "portbroker_token_estimate_ratio",
+            "What token estimates are multiplied by, from what the provider reported of earlier ones",
+        );
         Ok(Self {
             slots: gauge("portbroker_worker_slots", "Job slots there are")?,
             slots_used: gauge("portbroker_worker_slots_used", "Job slots in use")?,
@@ -66,6 +74,7 @@ impl WorkerMetrics {
             pruned: counter("portbroker_context_pruned_total", "Jobs whose context was pruned")?,
             tokens_dropped: counter("portbroker_context_tokens_dropped_total", "Tokens that pruning dropped")?,
             count_cache: counters("portbroker_token_count_cache_total", "Token counts by cache outcome", &["outcome"])?,
+            estimate_ratio: registered(registry, GaugeVec::new(ratios, &["provider", "model"])?)?,
             discarded: counter("portbroker_results_discarded_total", "Results that came after the job had ended")?,
             dead: counter("portbroker_dead_letters_total", "Jobs put into DEAD")?,
             waste: WasteMetrics::register(registry)?,

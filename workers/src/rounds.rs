@@ -172,9 +172,9 @@ impl<'a> Rounds<'a> {
     async fn ready(&self, candidate: Candidate<'a>, patience: Duration) -> Result<Ready<'a>, Unready> {
         let worker = self.worker;
         let fitted = fit::fit(worker, &self.request, &candidate, &self.lease.job.context).await;
-        let Fitted { request, report, warnings } = fitted.map_err(Unready::Unfit)?;
+        let Fitted { request, report, warnings, estimated } = fitted.map_err(Unready::Unfit)?;
         let warnings = self.lease.job.warnings.iter().cloned().chain(warnings).collect();
-        let notes = Notes { context: Some(report), warnings, trace: None };
+        let notes = Notes { context: Some(report), warnings, trace: None, estimated };
         let admitted = worker.providers.admit(candidate, patience, worker.broker.now()).await;
         Ok(Ready { admitted: admitted.map_err(Unready::Held)?, request, notes })
     }
@@ -204,6 +204,9 @@ impl<'a> Rounds<'a> {
                 self.notes.warnings.extend(answer.warnings);
                 let notes = std::mem::take(&mut self.notes);
                 let usage = answer.response.usage;
+                if let (Some(estimated), Some(usage)) = (notes.estimated, usage) {
+                    self.worker.learn(&plan, estimated, usage);
+                }
                 let cost_micros = cost(prices, usage);
                 let end = Resolution { number: Some(number), outcome: Outcome::Ok, error: None, usage, cost_micros };
                 let ends = std::iter::once(end).chain(self.ends()).collect();

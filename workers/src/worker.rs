@@ -8,6 +8,7 @@ use broker::{Broker, Plan, Resolution};
 use context::{Counter, Encoding};
 use runtime::config::Config;
 use runtime::metrics::{ChatMetrics, Metrics};
+use schemas::chat::Usage;
 use schemas::subject;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::WorkerError;
 use crate::alarm::Alarm;
+use crate::estimates::Estimates;
 use crate::metrics::WorkerMetrics;
 use crate::provider::Providers;
 use crate::provider::breaker_share::BreakerShare;
@@ -40,6 +42,7 @@ pub(crate) struct Worker {
     pub(crate) providers: Providers,
     pub(crate) retries: Retries,
     pub(crate) counter: Counter,
+    pub(crate) estimates: Estimates,
     pub(crate) seen: Seen,
     pub(crate) alarm: Alarm,
     pub(crate) metrics: WorkerMetrics,
@@ -54,6 +57,13 @@ impl Worker {
     pub(crate) fn wasted(&self, reason: Reason, plan: &Plan, end: &Resolution) {
         let model = self.known_model(Some(&plan.provider), &plan.model);
         self.metrics.waste.count(&Waste::of(reason, &plan.provider, model, end));
+    }
+
+    /// Learns from what a provider counted how far the estimate of its input was off.
+    pub(crate) fn learn(&self, plan: &Plan, estimated: u64, usage: Usage) {
+        let factor = self.estimates.observe(plan, estimated, usage.input_tokens);
+        let model = self.known_model(Some(&plan.provider), &plan.model);
+        self.metrics.estimate_ratio.with_label_values(&[&plan.provider, model]).set(factor.ratio());
     }
 
     /// `model` if a provider is configured for it, else `other`: a label must never be what a client wrote.
@@ -104,6 +114,7 @@ pub(crate) async fn build(
         config: Arc::clone(config),
         broker: broker.clone(),
         counter,
+        estimates: Estimates::default(),
         alarm,
     });
     let (follower, stopped) = (Arc::clone(&worker), shutdown.clone());

@@ -24,6 +24,13 @@ impl Budget {
         let room = self.window.saturating_sub(self.reserve_output);
         u64::from(self.cap.map_or(room, |cap| cap.min(room)))
     }
+
+    /// The same with `percent` hundredths of the window left free, where counts are estimates.
+    #[must_use]
+    pub const fn with_margin(self, percent: u32) -> Self {
+        let free = self.window as u64 * percent as u64 / 100;
+        Self { window: self.window.saturating_sub(free as u32), ..self }
+    }
 }
 
 /// The budget of `request` at `model`. The reserve is the request's own limit, else the model's largest answer.

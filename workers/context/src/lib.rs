@@ -7,4 +7,4 @@ pub mod tokens;
 
 pub use budget::{Budget, budget_for};
 pub use prune::{Fault, Plan, Pruned, Refusal, TooLarge, plan, prune};
-pub use tokens::{CacheStats, Counter, Encoding, Meter, Tokenizer};
+pub use tokens::{CacheStats, Correction, Counter, Encoding, Factor, Meter, Tokenizer};

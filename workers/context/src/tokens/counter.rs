@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use schemas::chat::{ChatRequest, Message, Tool};
-use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use super::cache::Cache;
+use super::cache::{Cache, Key};
+use super::correction::Factor;
+use super::digest::Digests;
 use super::message;
 use super::tokenizer::Tokenizer;
 use super::tools;
@@ -19,6 +19,7 @@ pub struct Counter(Arc<Inner>);
 
 struct Inner {
     cache: Cache,
+    digests: Digests,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -41,16 +42,17 @@ impl fmt::Debug for Counter {
 }
 
 impl Counter {
-    /// Remembers at most `entries` counts, each of some 150 bytes.
+    /// Remembers at most `entries` counts, each of some 60 bytes.
     #[must_use]
     pub fn new(entries: usize) -> Self {
-        Self(Arc::new(Inner { cache: Cache::new(entries), hits: AtomicU64::new(0), misses: AtomicU64::new(0) }))
+        let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Inner { cache: Cache::new(entries), digests: Digests::new(), hits, misses }))
     }
 
     /// Counts as `tokenizer` does.
     #[must_use]
     pub fn meter(&self, tokenizer: Tokenizer) -> Meter<'_> {
-        Meter { counter: self, tokenizer }
+        Meter { counter: self, tokenizer, factor: Factor::ONE }
     }
 
     /// What the cache has done so far.
@@ -63,20 +65,9 @@ impl Counter {
         }
     }
 
-    /// The count of `content`, whose JSON names it. `kind` keeps values apart that have the same JSON.
-    fn remembered<T: Serialize + ?Sized>(
-        &self,
-        tokenizer: Tokenizer,
-        kind: u8,
-        content: &T,
-        count: impl FnOnce() -> u64,
-    ) -> u64 {
-        let mut digest = Sha256::new_with_prefix([kind]);
-        if serde_json::to_writer(&mut digest, content).is_err() {
-            return count();
-        }
-        let key = (tokenizer, digest.finalize().into());
-        if let Some(known) = self.0.cache.get(&key) {
+    /// The count of the content that has this digest.
+    fn remembered(&self, key: Key, count: impl FnOnce() -> u64) -> u64 {
+        if let Some(known) = self.0.cache.get(key) {
             self.0.hits.fetch_add(1, Ordering::Relaxed);
             return known;
         }
@@ -92,25 +83,36 @@ impl Counter {
 pub struct Meter<'a> {
     counter: &'a Counter,
     tokenizer: Tokenizer,
+    factor: Factor,
 }
 
 impl Meter<'_> {
+    /// Counts so many times as much, if this is an estimate: what the model's providers reported of earlier ones.
+    #[must_use]
+    pub const fn corrected(self, factor: Factor) -> Self {
+        let factor = if self.tokenizer.is_exact() { Factor::ONE } else { factor };
+        Self { factor, ..self }
+    }
+
     /// Tokens of a text by itself. Not remembered.
     #[must_use]
     pub fn text(&self, text: &str) -> u64 {
-        self.tokenizer.text(text)
+        self.factor.apply(self.tokenizer.text(text))
     }
 
     /// Tokens of one message within a request.
     #[must_use]
     pub fn message(&self, message: &Message) -> u64 {
-        self.counter.remembered(self.tokenizer, b'm', message, || message::in_request(&self.tokenizer, message))
+        let mut digest = self.counter.0.digests.begin(&self.tokenizer, b'm');
+        message::in_request(&self.tokenizer, message, &mut |part| digest.push(part));
+        let count = || message::sum(&self.tokenizer, |each| message::in_request(&self.tokenizer, message, each));
+        self.factor.apply(self.counter.remembered(digest.finish(), count))
     }
 
     /// Tokens of an assistant's message as an answer: what it says and calls, without the frame of a request.
     #[must_use]
     pub fn answer(&self, message: &Message) -> u64 {
-        message::content(&self.tokenizer, message)
+        self.factor.apply(message::sum(&self.tokenizer, |each| message::content(&self.tokenizer, message, each)))
     }
 
     /// Tokens of a request's tools.
@@ -119,14 +121,19 @@ impl Meter<'_> {
         if tools.is_empty() {
             return 0;
         }
-        self.counter.remembered(self.tokenizer, b't', tools, || tools::count(&self.tokenizer, tools))
+        let count = || tools::count(&self.tokenizer, tools);
+        let mut digest = self.counter.0.digests.begin(&self.tokenizer, b't');
+        self.factor.apply(match serde_json::to_writer(&mut digest, tools) {
+            Ok(()) => self.counter.remembered(digest.finish(), count),
+            Err(_) => count(),
+        })
     }
 
     /// Tokens of everything in a request that is not a message: tools, the answer's form, the start of the reply.
     #[must_use]
     pub fn overhead(&self, request: &ChatRequest) -> u64 {
         let format = request.response_format.as_ref().map_or(0, |format| tools::format(&self.tokenizer, format));
-        message::REPLY + self.tools(&request.tools) + format
+        message::REPLY + self.tools(&request.tools) + self.factor.apply(format)
     }
 
     /// Tokens of a whole request, as its provider will bill them for input.
@@ -138,9 +145,11 @@ impl Meter<'_> {
 
 #[cfg(test)]
 mod tests {
-    use schemas::chat::Role;
+    use schemas::chat::{Block, Extra, ImageSource, Role};
 
     use super::*;
+    use crate::tokens::Correction;
+    use crate::tokens::image_size::tests::png;
 
     fn jargon() -> ChatRequest {
         let named =
@@ -203,6 +212,39 @@ mod tests {
             assert!(counter.meter(Tokenizer::of_name(model)).request(&jargon()) > 100);
             assert_eq!(counter.stats().misses, misses, "{model}");
         }
+    }
+
+    #[test]
+    fn an_estimate_follows_what_was_reported_and_an_exact_count_does_not() {
+        let mut correction = Correction::default();
+        (0..20).for_each(|_| correction.observe(1000, 1200));
+        let counter = Counter::new(64);
+        for (model, percent) in [("claude-2", 120), ("somebody-7b", 120), ("gpt-4o", 100)] {
+            let meter = counter.meter(Tokenizer::of_name(model));
+            let (plain, corrected) =
+                (meter.request(&jargon()), meter.corrected(correction.factor()).request(&jargon()));
+            assert!(corrected.abs_diff(plain * percent / 100) <= 6, "{model}: {plain}, then {corrected}");
+        }
+        assert_eq!(counter.stats().hits, 18, "what is remembered is not corrected");
+    }
+
+    #[test]
+    fn a_picture_counts_by_its_size_whatever_it_shows() {
+        let picture = |data: String| Message {
+            content: vec![Block::Image {
+                source: ImageSource::Base64 { media_type: "image/png".into(), data },
+                detail: None,
+                extra: Extra::new(),
+            }],
+            ..Message::text(Role::User, "")
+        };
+        let (small, large) = (png(32, 32).replace('=', ""), png(1024, 1024));
+        let counter = Counter::new(64);
+        let meter = counter.meter(Tokenizer::of_name("gpt-4o"));
+        let counts =
+            [format!("{small}AAAAA"), large, format!("{small}BBBBB")].map(|data| meter.message(&picture(data)));
+        assert_eq!(counts, [4 + 255, 4 + 765, 4 + 255]);
+        assert_eq!(counter.stats().misses, 2);
     }
 
     #[test]

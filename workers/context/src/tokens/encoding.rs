@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use tiktoken_rs::{CoreBPE, cl100k_base_singleton, o200k_base_singleton};
 
+use super::features::{Features, shapes};
 use super::split::{Chunk, chunks};
 
 /// Most bytes given to the encoder at once. It needs some 60 bytes of memory for each byte of a run, and its regular
@@ -37,7 +38,7 @@ impl Encoding {
     /// Builds the tables of this encoding (tens of megabytes, some hundred milliseconds), which the first count does
     /// otherwise. Roles call it at start, so that neither falls on a request.
     pub fn warm_up(self) {
-        self.tables();
+        shapes(self);
     }
 
     /// Tokens of `text`, special tokens read as plain text, as providers do.
@@ -54,9 +55,35 @@ impl Encoding {
         chunks(text, limit).map(count).sum()
     }
 
-    /// The regular expression cannot fail on a text of this size; were it to, a token has at least one byte.
+    /// Of what kinds the tokens of `text` are, in the same chunks. Another tokenizer's count is estimated from them.
+    #[must_use]
+    pub fn features(self, text: &str) -> Features {
+        let shapes = shapes(self);
+        let mut features = Features::default();
+        for chunk in chunks(text, CHUNK_BYTES) {
+            match self.encode(chunk.text) {
+                Some(tokens) => features.extend(tokens.iter().filter_map(|token| shapes.get(*token as usize))),
+                None => features.add(chunk.text.len() as u64),
+            }
+            if chunk.forced {
+                features.add(CUT);
+            }
+        }
+        features
+    }
+
+    /// The bytes of one token.
+    pub(super) fn bytes(self, token: u32) -> Option<Vec<u8>> {
+        self.tables().decode_bytes(&[token]).ok()
+    }
+
     fn count_chunk(self, text: &str) -> u64 {
-        self.tables().count(text, &HashSet::new()).unwrap_or(text.len()) as u64
+        self.encode(text).map_or(text.len(), |tokens| tokens.len()) as u64
+    }
+
+    /// The regular expression cannot fail on a text of a chunk's size; were it to, a token has at least one byte.
+    fn encode(self, text: &str) -> Option<Vec<u32>> {
+        self.tables().encode(text, &HashSet::new()).ok().map(|(tokens, _)| tokens)
     }
 
     fn tables(self) -> &'static CoreBPE {

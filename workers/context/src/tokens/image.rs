@@ -49,8 +49,20 @@ fn shrink((width, height): (u64, u64), side: fn(u64, u64) -> u64, to: u64) -> (u
     ((width * to / from).max(1), (height * to / from).max(1))
 }
 
+/// Larger pictures are scaled to the limit, and then until one side is of whole squares.
 fn patches((width, height): (u32, u32)) -> u64 {
-    (u64::from(width).div_ceil(PATCH) * u64::from(height).div_ceil(PATCH)).min(MOST_PATCHES)
+    let squares = |side: u32| u64::from(side).div_ceil(PATCH);
+    let whole = squares(width) * squares(height);
+    if whole <= MOST_PATCHES {
+        return whole;
+    }
+    let (width, height, patch) = (f64::from(width), f64::from(height), PATCH as f64);
+    let scale = (patch * patch * MOST_PATCHES as f64 / (width * height)).sqrt();
+    let loss = |side: f64| (side * scale / patch).floor() / (side * scale / patch);
+    let scale = scale * loss(width).min(loss(height));
+    // A side of less than one square leaves nothing to scale by.
+    let squares = |side: f64| ((side * scale).round() as u64).div_ceil(PATCH).max(1);
+    (squares(width) * squares(height)).min(MOST_PATCHES)
 }
 
 fn area((width, height): (u32, u32)) -> u64 {
@@ -78,11 +90,14 @@ mod tests {
 
     #[test]
     fn patches_are_those_of_openais_examples() {
-        // The same guide: 1024 x 1024 is 1024 squares. 1800 x 2400 is 1452 once scaled to whole squares below the
-        // limit of 1536, and is counted as that.
+        // The same guide: 1024 x 1024 is 1024 squares, 1800 x 2400 is scaled to 1056 x 1408, which is 1452.
         let rule = ImageRule::Patches { percent: 100 };
         assert_eq!(tokens(rule, &png(1024, 1024), None), 1024);
-        assert_eq!(tokens(rule, &png(1800, 2400), None), 1536);
+        assert_eq!(tokens(rule, &png(1800, 2400), None), 1452);
+        for (width, height) in [(u32::MAX, 1), (1, u32::MAX), (u32::MAX, u32::MAX), (40, 100_000), (1537, 32 * 32)] {
+            let tokens = tokens(rule, &png(width, height), None);
+            assert!((1..=1536).contains(&tokens), "{width} x {height}: {tokens}");
+        }
     }
 
     #[test]

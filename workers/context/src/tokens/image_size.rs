@@ -3,15 +3,17 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Base64 characters that are decoded at most: a JPEG's size may come after 64 KiB of metadata, or several such.
-const PREFIX: usize = 256 * 1024;
+/// Base64 characters that are decoded: enough for every format but JPEG, whose size comes after its metadata; and, if
+/// that was not it, enough for 64 KiB of these, or several such.
+const HEADS: [usize; 2] = [1024, 256 * 1024];
 
 /// Width and height, both above zero; `None` where they cannot be read.
 pub(super) fn of_base64(data: &str) -> Option<(u32, u32)> {
-    let data = data.as_bytes();
-    let whole = data.len().min(PREFIX) / 4 * 4;
-    let bytes = STANDARD.decode(data.get(..whole)?).ok()?;
-    of_bytes(&bytes).filter(|(width, height)| *width > 0 && *height > 0)
+    HEADS.iter().find_map(|head| {
+        let whole = data.len().min(*head) / 4 * 4;
+        let bytes = STANDARD.decode(data.as_bytes().get(..whole)?).ok()?;
+        of_bytes(&bytes).filter(|(width, height)| *width > 0 && *height > 0)
+    })
 }
 
 fn of_bytes(bytes: &[u8]) -> Option<(u32, u32)> {

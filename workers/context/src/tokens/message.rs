@@ -1,5 +1,5 @@
-//! What a message costs, by the formula of OpenAI's cookbook ("How to count tokens with tiktoken"): three tokens for
-//! each message beside its role (one) and content, one more for a name, three to start the reply.
+//! What of a message is counted, by the formula of OpenAI's cookbook ("How to count tokens with tiktoken"): three
+//! tokens for each message beside its role (one) and content, one more for a name, three to start the reply.
 
 use schemas::chat::{Block, DocumentSource, Message, Reasoning};
 
@@ -13,42 +13,71 @@ const NAME: u64 = 1;
 /// A document of a few pages: what it is, only the provider sees.
 const BY_ADDRESS: u64 = 3000;
 
-/// Tokens of a message within a request.
-pub(super) fn in_request(tokenizer: &Tokenizer, message: &Message) -> u64 {
-    let name = message.name.as_ref().map_or(0, |name| tokenizer.text(name) + NAME);
-    u64::from(tokenizer.frame) + name + content(tokenizer, message)
+/// A part of what is counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part<'a> {
+    /// Text that the tokenizer must read.
+    Text(&'a str),
+    /// A cost that is known already.
+    Tokens(u64),
 }
 
-/// Tokens of a message's content alone.
-pub(super) fn content(tokenizer: &Tokenizer, message: &Message) -> u64 {
-    message.content.iter().map(|part| block(tokenizer, part)).sum()
+/// Tokens of all that `parts` hands out.
+pub(super) fn sum(tokenizer: &Tokenizer, parts: impl FnOnce(&mut dyn FnMut(Part<'_>))) -> u64 {
+    let mut sum = 0;
+    parts(&mut |part| {
+        sum += match part {
+            Part::Text(text) => tokenizer.text(text),
+            Part::Tokens(tokens) => tokens,
+        }
+    });
+    sum
+}
+
+/// Hands out what is counted of a message within a request.
+pub(super) fn in_request(tokenizer: &Tokenizer, message: &Message, each: &mut dyn FnMut(Part<'_>)) {
+    each(Part::Tokens(u64::from(tokenizer.frame)));
+    if let Some(name) = &message.name {
+        each(Part::Text(name));
+        each(Part::Tokens(NAME));
+    }
+    content(tokenizer, message, each);
+}
+
+/// Hands out what is counted of a message's content.
+pub(super) fn content(tokenizer: &Tokenizer, message: &Message, each: &mut dyn FnMut(Part<'_>)) {
+    message.content.iter().for_each(|part| block(tokenizer, part, each));
 }
 
 /// OpenAI documents no cost of calls: name, arguments and a frame are counted. Reasoning is counted as its text, which
 /// is more than a provider that drops it needs. Results nest no deeper than the codecs make them, one level.
-fn block(tokenizer: &Tokenizer, block: &Block) -> u64 {
+fn block(tokenizer: &Tokenizer, block: &Block, each: &mut dyn FnMut(Part<'_>)) {
     match block {
         Block::Text { text, .. } | Block::Reasoning(Reasoning { text, .. }) | Block::Refusal { text } => {
-            tokenizer.text(text)
+            each(Part::Text(text));
         }
-        Block::Image { source, detail, .. } => image::tokens(tokenizer.images, source, detail.as_deref()),
+        Block::Image { source, detail, .. } => {
+            each(Part::Tokens(image::tokens(tokenizer.images, source, detail.as_deref())));
+        }
         Block::ToolCall(call) => {
-            u64::from(tokenizer.tool_call) + tokenizer.text(&call.name) + tokenizer.text(&call.arguments)
+            each(Part::Tokens(u64::from(tokenizer.tool_call)));
+            each(Part::Text(&call.name));
+            each(Part::Text(&call.arguments));
         }
-        Block::ToolResult(result) => result.content.iter().map(|part| self::block(tokenizer, part)).sum(),
+        Block::ToolResult(result) => result.content.iter().for_each(|part| self::block(tokenizer, part, each)),
         Block::Document { source, title, .. } => {
-            let title = title.as_ref().map_or(0, |title| tokenizer.text(title));
-            title + document(tokenizer, source)
+            title.iter().for_each(|title| each(Part::Text(title)));
+            document(source, each);
         }
-        Block::Opaque { value, .. } => opaque::tokens(tokenizer, value),
+        Block::Opaque { value, .. } => opaque::parts(value, each),
     }
 }
 
 /// A document costs what its text does; one that is not text, what any embedded file does; one by address, a guess.
-fn document(tokenizer: &Tokenizer, source: &DocumentSource) -> u64 {
-    match source {
-        DocumentSource::Text { text } => tokenizer.text(text),
-        DocumentSource::Base64 { data, .. } => opaque::encoded(data),
-        DocumentSource::Url { .. } => BY_ADDRESS,
-    }
+fn document(source: &DocumentSource, each: &mut dyn FnMut(Part<'_>)) {
+    each(match source {
+        DocumentSource::Text { text } => Part::Text(text),
+        DocumentSource::Base64 { data, .. } => Part::Tokens(opaque::encoded(data)),
+        DocumentSource::Url { .. } => Part::Tokens(BY_ADDRESS),
+    });
 }

@@ -2,17 +2,28 @@
 //! not document a cost, the figure errs upwards, so that what is said to fit does fit.
 
 mod cache;
+mod calibration;
+mod coefficients;
+mod correction;
 mod counter;
+mod digest;
 mod encoding;
 mod families;
+mod features;
 mod image;
 mod image_size;
+mod kind;
 mod message;
 mod opaque;
+#[cfg(test)]
+mod references;
 mod split;
 mod tokenizer;
 mod tools;
 
+pub use calibration::Calibration;
+pub use correction::{Correction, Factor};
 pub use counter::{CacheStats, Counter, Meter};
 pub use encoding::Encoding;
-pub use tokenizer::{ImageRule, Tokenizer, ToolRule};
+pub use features::{COLUMNS, Features};
+pub use tokenizer::{ImageRule, TextRule, Tokenizer, ToolRule};

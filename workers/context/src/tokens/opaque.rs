@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::tokenizer::Tokenizer;
+use super::message::Part;
 
 /// Texts up to this size are read as text whatever they look like.
 const SHORT: usize = 4096;
@@ -10,16 +10,27 @@ const SHORT: usize = 4096;
 /// (8 kB or more) at 10; both cost less than this.
 const ENCODED: u64 = 32;
 
-/// Tokens of `value`: its JSON text, but one for every 32 characters of an embedded file.
-pub(super) fn tokens(tokenizer: &Tokenizer, value: &Value) -> u64 {
+/// Hands out what is counted of `value`: its JSON text, but one token for every 32 characters of an embedded file.
+pub(super) fn parts(value: &Value, each: &mut dyn FnMut(Part<'_>)) {
     match value {
-        Value::String(text) if text.len() > SHORT && is_encoded(text) => encoded(text),
-        Value::String(text) => tokenizer.text(text) + 2,
-        Value::Array(items) => items.iter().map(|item| tokens(tokenizer, item) + 1).sum::<u64>() + 2,
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| tokenizer.text(name) + tokens(tokenizer, value) + 3).sum::<u64>() + 2
+        Value::String(text) if text.len() > SHORT && is_encoded(text) => each(Part::Tokens(encoded(text))),
+        Value::String(text) => {
+            each(Part::Text(text));
+            each(Part::Tokens(2));
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => tokenizer.text(&value.to_string()),
+        Value::Array(items) => {
+            each(Part::Tokens(2 + items.len() as u64));
+            items.iter().for_each(|item| parts(item, each));
+        }
+        Value::Object(fields) => {
+            each(Part::Tokens(2 + 3 * fields.len() as u64));
+            for (name, value) in fields {
+                each(Part::Text(name));
+                parts(value, each);
+            }
+        }
+        Value::Null | Value::Bool(_) => each(Part::Tokens(1)),
+        Value::Number(number) => each(Part::Text(&number.to_string())),
     }
 }
 
@@ -42,9 +53,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::tokens::{Tokenizer, message};
 
     fn count(value: &Value) -> u64 {
-        tokens(&Tokenizer::of_name("gpt-4o"), value)
+        message::sum(&Tokenizer::of_name("gpt-4o"), |each| parts(value, each))
     }
 
     #[test]

@@ -85,7 +85,9 @@ mod tests {
     fn ten_megabytes_without_a_blank_are_cut_into_full_chunks() {
         const LIMIT: usize = 16 * 1024;
         let unicode = (0_u32..3 << 20).filter_map(|n| char::from_u32(0x4e00 + n.wrapping_mul(2_654_435_761) % 0x5200));
-        for text in ["a".repeat(10 << 20), " ".repeat(10 << 20), "\n".repeat(10 << 20), unicode.collect()] {
+        let runs = ["a", " ", "\n", "iVBORw0KGgo=", "\u{301}", "👩‍🚀", "'S", "!@#$", " \r\n\t", "/\n"];
+        let runs = runs.map(|run| run.repeat((10 << 20) / run.len()));
+        for text in runs.into_iter().chain([unicode.collect()]) {
             let lengths: Vec<usize> = chunks(&text, LIMIT).map(|chunk| chunk.text.len()).collect();
             assert_eq!(lengths.iter().sum::<usize>(), text.len());
             assert!(lengths.iter().all(|length| *length <= LIMIT));

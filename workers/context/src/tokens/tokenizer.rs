@@ -1,17 +1,16 @@
-//! How one model counts: its encoding and the costs around the text.
+//! How one model counts: its encoding, or the nearest there is, and the costs around the text.
 
 use schemas::catalog::Model;
 
+use super::calibration::Calibration;
 use super::encoding::Encoding;
 use super::families;
 
 /// How a model's tokens are counted. A value, cheap to copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tokenizer {
-    /// The encoding of text, or the nearest there is.
-    pub encoding: Encoding,
-    /// Tokens for each hundred of that encoding; 100 where the encoding is the model's own.
-    pub percent: u32,
+    /// What text costs.
+    pub text: TextRule,
     /// Tokens around one message, its role included.
     pub frame: u32,
     /// Tokens around one tool call in an assistant's message, beside its name and arguments.
@@ -20,6 +19,27 @@ pub struct Tokenizer {
     pub tools: ToolRule,
     /// What a picture costs.
     pub images: ImageRule,
+}
+
+/// What text costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TextRule {
+    /// The tokens of the model's own encoding.
+    Exact(Encoding),
+    /// An estimate fitted to the tokenizer of a family.
+    Calibrated {
+        /// The family.
+        by: Calibration,
+        /// Tokens of the model for each hundred of that tokenizer: 100, unless the model is a later one of the family.
+        percent: u32,
+    },
+    /// The tokens of the nearest encoding, times a factor: a guess, where no tokenizer could be had.
+    Scaled {
+        /// The nearest encoding.
+        encoding: Encoding,
+        /// Tokens of the model for each hundred of it.
+        percent: u32,
+    },
 }
 
 /// What the tools of a request cost.
@@ -71,7 +91,7 @@ impl Tokenizer {
     pub fn of_model(model: &Model, upstream: &str) -> Self {
         let family = families::of_name(upstream);
         match model.encoding.as_deref().and_then(Encoding::by_name) {
-            Some(encoding) => Self { encoding, percent: 100, ..family },
+            Some(encoding) => Self { text: TextRule::Exact(encoding), ..family },
             None => family,
         }
     }
@@ -82,14 +102,34 @@ impl Tokenizer {
         families::of_name(name)
     }
 
+    /// Whether text counts exactly; else what providers report can make the count better.
+    #[must_use]
+    pub const fn is_exact(&self) -> bool {
+        matches!(self.text, TextRule::Exact(_))
+    }
+
+    /// How far a count may be too low, in hundredths: what to keep free of a window so that what is said to fit does.
+    /// Guesses err upwards already.
+    #[must_use]
+    pub const fn margin(&self) -> u32 {
+        match self.text {
+            TextRule::Exact(_) | TextRule::Scaled { .. } => 0,
+            TextRule::Calibrated { .. } => 5,
+        }
+    }
+
     /// Tokens of `text`.
     #[must_use]
     pub fn text(&self, text: &str) -> u64 {
-        self.scale(self.encoding.count(text))
+        match self.text {
+            TextRule::Exact(encoding) => encoding.count(text),
+            TextRule::Calibrated { by, percent } => scale(by.count(text), percent),
+            TextRule::Scaled { encoding, percent } => scale(encoding.count(text), percent),
+        }
     }
+}
 
-    /// From tokens of the encoding to tokens of the model, rounded up.
-    pub(super) fn scale(&self, tokens: u64) -> u64 {
-        tokens.saturating_mul(u64::from(self.percent)).div_ceil(100)
-    }
+/// Rounded up.
+fn scale(tokens: u64, percent: u32) -> u64 {
+    tokens.saturating_mul(u64::from(percent)).div_ceil(100)
 }

@@ -1,0 +1,51 @@
+//! Families of models whose tokenizer could be had, though not as one to be compiled in: their counts are estimated from
+//! the features of a text by coefficients that `tests/bench/calibrate.py` fitted.
+
+use super::coefficients as fitted;
+use super::encoding::Encoding;
+use super::features::COLUMNS;
+
+/// Whose tokenizer an estimate was fitted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Calibration {
+    /// Claude's, as the Python SDK had it up to 0.38.0.
+    Claude,
+    /// Mistral's first, with 32,768 tokens (`mistral-common`, v3).
+    MistralV3,
+    /// Mistral's second, "tekken", with 131,072 tokens.
+    MistralTekken,
+    /// That of Llama 3.
+    Llama3,
+    /// That of Llama 4.
+    Llama4,
+    /// Qwen's.
+    Qwen,
+    /// DeepSeek's, of V3 and R1.
+    DeepSeek,
+}
+
+/// An estimate: features of a text's tokens by `encoding`, each times its coefficient in millionths.
+pub(super) struct Estimate {
+    pub(super) encoding: Encoding,
+    pub(super) coefficients: [u32; COLUMNS],
+}
+
+impl Calibration {
+    /// Tokens of `text`, about.
+    pub(super) fn count(self, text: &str) -> u64 {
+        let estimate = self.estimate();
+        estimate.encoding.features(text).weigh(&estimate.coefficients)
+    }
+
+    const fn estimate(self) -> &'static Estimate {
+        match self {
+            Self::Claude => &fitted::CLAUDE,
+            Self::MistralV3 => &fitted::MISTRAL_V3,
+            Self::MistralTekken => &fitted::MISTRAL_TEKKEN,
+            Self::Llama3 => &fitted::LLAMA_3,
+            Self::Llama4 => &fitted::LLAMA_4,
+            Self::Qwen => &fitted::QWEN,
+            Self::DeepSeek => &fitted::DEEPSEEK,
+        }
+    }
+}
