@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use context::{Budget, Counter, Meter, Pruned, Tokenizer, budget_for, prune};
+use context::{Budget, Counter, Meter, Pruned, Saved, Tokenizer, budget_for, prune};
 use schemas::catalog::Candidate;
 use schemas::chat::{ChatRequest, Message};
 use schemas::envelope;
@@ -26,6 +26,8 @@ pub(crate) struct Fitted {
     pub(crate) request: Arc<ChatRequest>,
     /// What was cut.
     pub(crate) report: ContextReport,
+    /// What each layer of pruning saved.
+    saved: Saved,
     /// What the client should know of it.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -67,20 +69,19 @@ pub(crate) async fn fit(
     } else {
         work()?
     };
-    if fitted.report.messages_after < fitted.report.messages_before {
-        worker.metrics.pruned.inc();
-        worker.metrics.tokens_dropped.inc_by(fitted.report.tokens_before - fitted.report.tokens_after);
+    if fitted.saved != Saved::default() {
+        worker.metrics.context.pruned(fitted.saved, fitted.report.prefix_stable);
     }
     Ok(fitted)
 }
 
 fn prune_shared(request: &Arc<ChatRequest>, budget: &Budget, meter: &Meter<'_>) -> Result<Fitted, Failure> {
-    let Pruned { request: pruned, report, warnings } = prune(request, budget, meter)?;
+    let Pruned { request: pruned, report, saved, warnings } = prune(request, budget, meter, None)?;
     let request = match pruned {
         Cow::Borrowed(_) => Arc::clone(request),
         Cow::Owned(shorter) => Arc::new(shorter),
     };
-    Ok(Fitted { request, report, warnings })
+    Ok(Fitted { request, report, saved, warnings })
 }
 
 fn is_large(request: &ChatRequest) -> bool {
