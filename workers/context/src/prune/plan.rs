@@ -55,8 +55,8 @@ pub struct Saved {
 /// the oldest turns dropped. The cut is the one that the conversation comes to when every point of it at which a request
 /// may end is taken for one, from the first message on, and stays until the budget is full again. So it needs no memory,
 /// and requests that follow each other begin alike. What is cut leaves at least the low-water mark, unless the youngest
-/// thing left out would not have fitted beside the rest. With `low_water` 1 a larger budget never keeps fewer messages.
-/// What was pruned once is left alone the next time. With `disabled` all of the request is sent or none.
+/// thing left out would not have fitted beside the rest. With `low_water` 1 a larger budget never keeps a message less,
+/// where neither `keep_recent` nor a bound of clearing changes the order in which things make room. What was pruned once is left alone the next time. With `disabled` all of the request is sent or none.
 ///
 /// # Errors
 /// [`Refusal::TooLarge`] when what must be sent does not fit, [`Refusal::Unpaired`] when a tool call or result in it

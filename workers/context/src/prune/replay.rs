@@ -72,8 +72,8 @@ pub(super) fn cut(layout: &Layout, overhead: u64, aims: Aims) -> Cut {
         ripe: 0,
         freeable: 0,
         is_dropped: false,
-        changes: 0,
-        answered: None,
+        answered: 0,
+        is_changed: false,
         #[cfg(test)]
         work: 0,
     };
@@ -101,10 +101,10 @@ struct Walk<'a> {
     /// What clearing those saves.
     freeable: u64,
     is_dropped: bool,
-    /// How often what had been sent was changed.
-    changes: u64,
-    /// The same at the last point at which the model answered.
-    answered: Option<u64>,
+    /// The messages that the model answered last.
+    answered: usize,
+    /// Of these, something was changed since.
+    is_changed: bool,
     #[cfg(test)]
     work: usize,
 }
@@ -130,8 +130,11 @@ impl Walk<'_> {
         self.tokens += step.cost;
         if step.is_settled {
             self.fit(index + 1);
-            if self.layout.steps.get(index + 1).is_some_and(|next| next.answers) {
-                self.answered = Some(self.changes);
+            let is_answered = self.layout.steps.get(index + 1).is_some_and(|next| next.answers);
+            // One that does not fit was refused, whatever comes next.
+            if is_answered && self.tokens <= self.aims.limit {
+                self.answered = index + 1;
+                self.is_changed = false;
             }
         }
     }
@@ -239,7 +242,7 @@ impl Walk<'_> {
         self.tick();
         self.tokens -= saves;
         self.freeable -= saves;
-        self.changes += u64::from(saves > 0);
+        self.is_changed |= saves > 0 && self.cleared < self.answered;
         self.free(self.cleared, |live| {
             live.tokens -= saves;
             live.freeable -= saves;
@@ -257,7 +260,7 @@ impl Walk<'_> {
         let live = std::mem::take(&mut self.turns[turn]);
         self.tokens -= live.tokens;
         self.freeable -= live.freeable;
-        self.changes += u64::from(live.is_sent);
+        self.is_changed |= live.is_sent && self.layout.turns[turn].messages.start < self.answered;
     }
 
     const fn tick(&mut self) {
@@ -273,7 +276,7 @@ impl Walk<'_> {
             cleared: self.cleared,
             is_dropped: self.is_dropped,
             tokens: self.tokens,
-            is_stable: self.answered.is_none_or(|changes| changes == self.changes),
+            is_stable: !self.is_changed,
             #[cfg(test)]
             work: self.work,
         }

@@ -54,6 +54,7 @@ pub(super) fn check_cleared(
     sent: &[Message],
     kept: &[usize],
     budget: &Budget,
+    keep: usize,
 ) -> Result<(), TestCaseError> {
     let clear = budget.clear.clone().unwrap_or_default();
     let calls = |message: &Message| {
@@ -80,13 +81,7 @@ pub(super) fn check_cleared(
             if block == before {
                 continue;
             }
-            prop_assert!(
-                use_number + clear.keep < all,
-                "use {} of {} was cleared, {} are kept",
-                use_number,
-                all,
-                clear.keep
-            );
+            prop_assert!(use_number + keep < all, "use {} of {} was cleared, {} are kept", use_number, all, keep);
             prop_assert!(!clear.exclude_tools.iter().any(|name| name == tool), "{tool} was cleared");
             prop_assert!(budget.clear.is_some() && (clear.inputs || matches!(block, Block::ToolResult(_))));
             prop_assert!(same_ends(block, before));
