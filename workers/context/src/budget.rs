@@ -4,9 +4,9 @@ use schemas::catalog::Model;
 use schemas::chat::ChatRequest;
 use schemas::context::{ClearOptions, ClearToolResults, ContextOptions, ContextStrategy};
 
-/// The share of the budget that a cut leaves filled when nobody says: the lowest at which conversations of many times
-/// their budget keep their beginning in nine of ten requests, whatever the turns are like.
-pub const LOW_WATER: f64 = 0.6;
+/// The share of the budget that a cut leaves filled when nobody says: the highest of one digit at which conversations of
+/// up to twenty times their budget begin, in four of five turns, as they did the turn before.
+pub const LOW_WATER: f64 = 0.5;
 /// So many newest tool uses are never cleared when nobody says, as in Anthropic's API.
 pub const KEEP_TOOL_USES: u32 = 3;
 

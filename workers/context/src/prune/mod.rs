@@ -1,6 +1,8 @@
 //! Makes a conversation fit: old tool results are cleared, whole oldest turns dropped, and a summary put in their place,
 //! so that its beginning stays the same for as many requests as can be. [`plan`] decides, [`Plan::apply`] carries out.
 
+#[cfg(test)]
+mod accepted;
 mod clear;
 mod layout;
 mod marks;

@@ -240,7 +240,7 @@ impl Plan {
             None => (0..messages.len()).filter_map(pick).collect(),
         };
         if let Some(summary) = &self.summary {
-            let leading = sent.iter().take_while(|message| message.role.is_system()).count();
+            let leading = messages.iter().take_while(|message| message.role.is_system()).count();
             sent.insert(leading, summary.clone());
         }
         marks::rescue(messages, &mut sent);

@@ -1,5 +1,8 @@
 //! Conversations by example.
 
+mod layers;
+mod marks;
+
 use schemas::catalog::Model;
 use schemas::chat::{Block, ChatRequest, Extra, Message, Role, Sampling, ToolCall, ToolResult};
 use schemas::context::{ContextOptions, ContextStrategy};
@@ -7,7 +10,7 @@ use schemas::error::{ErrorCode, Failure};
 
 use super::plan::{Costs, plan_costs};
 use super::*;
-use crate::budget::{Clearing, Room, budget_for};
+use crate::budget::{Room, budget_for};
 use crate::tokens::{Counter, Tokenizer};
 
 fn call(ids: &[&str]) -> Message {
