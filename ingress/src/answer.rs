@@ -2,6 +2,7 @@
 
 use broker::Record;
 use schemas::chat::{ChatResponse, FinishReason, Message, Role};
+use schemas::dialect::anthropic;
 use schemas::error::{ErrorCode, Failure};
 use schemas::state::{JobResult, JobState, Phase};
 
@@ -33,6 +34,10 @@ fn of_state(state: &JobState) -> Result<ChatResponse, Failure> {
 
 fn response(state: &JobState, result: &JobResult) -> ChatResponse {
     let cut = if state.phase == Phase::Incomplete { FinishReason::Length } else { FinishReason::Stop };
+    let mut extra = result.extra.clone();
+    if let Some(report) = &result.context {
+        anthropic::tell_cleared(&mut extra, report);
+    }
     ChatResponse {
         id: result.response_id.clone(),
         model: result.model.clone().unwrap_or_else(|| state.head.model.clone()),
@@ -40,7 +45,7 @@ fn response(state: &JobState, result: &JobResult) -> ChatResponse {
         finish: result.finish.unwrap_or(cut),
         usage: result.usage,
         logprobs: result.logprobs.clone(),
-        extra: result.extra.clone(),
+        extra,
     }
 }
 
@@ -57,7 +62,7 @@ fn failure(phase: Phase) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::state::{Carrier, Nonce};
+    use schemas::state::{Carrier, ContextReport, Nonce};
     use serde_json::json;
 
     fn state(phase: Phase, result: Option<JobResult>) -> JobState {
@@ -84,6 +89,18 @@ mod tests {
         let filtered = JobResult { finish: Some(FinishReason::ContentFilter), ..JobResult::default() };
         let filtered = of_state(&state(Phase::Incomplete, Some(filtered))).unwrap();
         assert_eq!(filtered.finish, FinishReason::ContentFilter);
+    }
+
+    #[test]
+    fn a_client_of_anthropics_api_hears_which_tool_results_were_cleared() {
+        let context = ContextReport { tool_results_cleared: 2, tokens_cleared: 700, ..ContextReport::default() };
+        let told = |context| of_state(&state(Phase::Completed, Some(JobResult { context, ..JobResult::default() })));
+        let answer = told(Some(context)).unwrap();
+        let reply = anthropic::Reply { id: "msg_1".to_owned(), model: "m".to_owned(), input_tokens: 0 };
+        let edit = json!({"type": "clear_tool_uses_20250919", "cleared_tool_uses": 2, "cleared_input_tokens": 700});
+        let body = anthropic::encode_response(&answer, &reply);
+        assert_eq!(body["context_management"], json!({"applied_edits": [edit]}));
+        assert!(told(Some(ContextReport::default())).unwrap().extra.is_empty());
     }
 
     #[test]

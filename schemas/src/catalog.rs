@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::chat::Usage;
+use crate::context::ContextOptions;
 use crate::routing::Strategy;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -117,6 +118,9 @@ pub struct Model {
     /// tiktoken encoding for counts: `o200k_base` or `cl100k_base`; chosen by name when absent.
     #[serde(default)]
     pub encoding: Option<String>,
+    /// How conversations that are too long for it are pruned, where a request does not say.
+    #[serde(default)]
+    pub context: ContextOptions,
     /// US dollars for a million input tokens.
     #[serde(default)]
     pub input_price: f64,

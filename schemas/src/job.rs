@@ -7,6 +7,7 @@ use serde_json::Value;
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
 use crate::chat::ChatRequest;
+pub use crate::context::{ContextOptions, ContextStrategy};
 use crate::id::JobId;
 use crate::state::Warning;
 use crate::timestamp::Timestamp;
@@ -153,26 +154,4 @@ pub enum Payload {
         /// Its size in bytes.
         bytes: u64,
     },
-}
-
-/// How a request's context is pruned; `None` leaves the model's default.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ContextOptions {
-    /// `auto` (prune to fit) or `disabled` (refuse what does not fit).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub strategy: Option<ContextStrategy>,
-    /// Most input tokens; never above the model's window less its answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub budget: Option<u32>,
-}
-
-/// What to do with a conversation that is too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ContextStrategy {
-    /// Prune it to fit.
-    Auto,
-    /// Refuse it.
-    Disabled,
 }

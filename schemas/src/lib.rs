@@ -7,6 +7,7 @@ pub mod broken;
 pub mod catalog;
 pub mod catalog_file;
 pub mod chat;
+pub mod context;
 pub mod delta;
 pub mod dialect;
 pub mod envelope;

@@ -166,6 +166,18 @@ pub struct ContextReport {
     pub tokens_before: u64,
     /// Tokens as sent.
     pub tokens_after: u64,
+    /// Of the messages that are sent, so many tool results give way to a placeholder.
+    #[serde(default)]
+    pub tool_results_cleared: u32,
+    /// Tokens that this saves.
+    #[serde(default)]
+    pub tokens_cleared: u64,
+    /// The session's summary stands in for what was dropped.
+    #[serde(default)]
+    pub summary_used: bool,
+    /// What was sent for the turn before is, byte for byte, the beginning of what is sent now: providers' prompt caches hit.
+    #[serde(default)]
+    pub prefix_stable: bool,
 }
 
 /// Something the client should know about how its request was carried out.

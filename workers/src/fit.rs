@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use context::{Budget, Counter, Factor, Meter, Pruned, Tokenizer, budget_for, prune};
+use context::{Budget, Counter, Factor, Meter, Pruned, Saved, Tokenizer, budget_for, prune};
 use schemas::catalog::Candidate;
 use schemas::chat::{Block, ChatRequest, Message};
 use schemas::envelope;
@@ -26,6 +26,8 @@ pub(crate) struct Fitted {
     pub(crate) request: Arc<ChatRequest>,
     /// What was cut.
     pub(crate) report: ContextReport,
+    /// What each layer of pruning saved.
+    saved: Saved,
     /// What the client should know of it.
     pub(crate) warnings: Vec<Warning>,
     /// Input tokens as estimated, uncorrected, where the provider's figure can better the next estimate.
@@ -59,7 +61,8 @@ pub(crate) async fn fit(
     options: &ContextOptions,
 ) -> Result<Fitted, Failure> {
     let tokenizer = Tokenizer::of_model(candidate.model, &candidate.upstream);
-    let budget = budget_for(candidate.model, request, options).with_margin(tokenizer.margin());
+    let mut budget = budget_for(candidate.model, request, options);
+    budget.room = budget.room.with_margin(tokenizer.margin());
     let factor = worker.estimates.factor(&candidate.provider.name, &candidate.upstream);
     let (request, counter) = (Arc::clone(request), worker.counter.clone());
     let large = is_large(&request);
@@ -71,20 +74,19 @@ pub(crate) async fn fit(
         work()?
     };
     fitted.estimated = estimated(&tokenizer, factor, &fitted);
-    if fitted.report.messages_after < fitted.report.messages_before {
-        worker.metrics.pruned.inc();
-        worker.metrics.tokens_dropped.inc_by(fitted.report.tokens_before - fitted.report.tokens_after);
+    if fitted.saved != Saved::default() {
+        worker.metrics.context.pruned(fitted.saved, fitted.report.prefix_stable);
     }
     Ok(fitted)
 }
 
 fn prune_shared(request: &Arc<ChatRequest>, budget: &Budget, meter: &Meter<'_>) -> Result<Fitted, Failure> {
-    let Pruned { request: pruned, report, warnings } = prune(request, budget, meter)?;
+    let Pruned { request: pruned, report, saved, warnings } = prune(request, budget, meter, None)?;
     let request = match pruned {
         Cow::Borrowed(_) => Arc::clone(request),
         Cow::Owned(shorter) => Arc::new(shorter),
     };
-    Ok(Fitted { request, report, warnings, estimated: None })
+    Ok(Fitted { request, report, saved, warnings, estimated: None })
 }
 
 /// What was estimated of a request of nothing but text: the cost of anything else is a rule's, and would blame the text.

@@ -1,11 +1,46 @@
 //! What a worker counts beside its providers.
 
+use context::Saved;
 use prometheus::{
     Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 use runtime::metrics::registered;
 
 use crate::waste::WasteMetrics;
+
+/// Series of what pruning does.
+#[derive(Clone)]
+pub(crate) struct ContextMetrics {
+    /// `portbroker_context_pruned_total{prefix}`
+    pruned: IntCounterVec,
+    /// `portbroker_context_tokens_saved_total{layer}`
+    saved: IntCounterVec,
+    /// `portbroker_context_summary_tokens_total`
+    summaries: IntCounter,
+}
+
+impl ContextMetrics {
+    fn register(registry: &Registry) -> Result<Self, Error> {
+        let counters =
+            |name, help, label: &str| registered(registry, IntCounterVec::new(Opts::new(name, help), &[label])?);
+        let pruned = "Requests pruned, by whether they still begin as the one before: a provider's prompt cache hits";
+        let saved = "Input tokens that pruning saved, by layer";
+        let summaries = "Input tokens of summaries in place of what was dropped";
+        Ok(Self {
+            pruned: counters("portbroker_context_pruned_total", pruned, "prefix")?,
+            saved: counters("portbroker_context_tokens_saved_total", saved, "layer")?,
+            summaries: registered(registry, IntCounter::new("portbroker_context_summary_tokens_total", summaries)?)?,
+        })
+    }
+
+    /// Counts a request of which something was left out.
+    pub(crate) fn pruned(&self, saved: Saved, is_stable: bool) {
+        self.pruned.with_label_values(&[if is_stable { "stable" } else { "changed" }]).inc();
+        self.saved.with_label_values(&["clear_tool_results"]).inc_by(saved.cleared);
+        self.saved.with_label_values(&["drop_turns"]).inc_by(saved.dropped);
+        self.summaries.inc_by(saved.summary);
+    }
+}
 
 /// Series of the job's way through a worker.
 #[derive(Clone)]
@@ -28,10 +63,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) parked: IntCounterVec,
     /// `portbroker_jobs_interrupted_total{cause}`
     pub(crate) interrupted: IntCounterVec,
-    /// `portbroker_context_pruned_total`
-    pub(crate) pruned: IntCounter,
-    /// `portbroker_context_tokens_dropped_total`
-    pub(crate) tokens_dropped: IntCounter,
+    /// `portbroker_context_*`
+    pub(crate) context: ContextMetrics,
     /// `portbroker_token_count_cache_total{outcome}`
     pub(crate) count_cache: IntCounterVec,
     /// `portbroker_token_estimate_ratio{provider,model}`
@@ -71,8 +104,7 @@ impl WorkerMetrics {
             attempts: registered(registry, Histogram::with_opts(tries)?)?,
             parked: counters("portbroker_jobs_parked_total", "Jobs given back to wait", &["reason"])?,
             interrupted: counters("portbroker_jobs_interrupted_total", "Jobs dropped while they ran", &["cause"])?,
-            pruned: counter("portbroker_context_pruned_total", "Jobs whose context was pruned")?,
-            tokens_dropped: counter("portbroker_context_tokens_dropped_total", "Tokens that pruning dropped")?,
+            context: ContextMetrics::register(registry)?,
             count_cache: counters("portbroker_token_count_cache_total", "Token counts by cache outcome", &["outcome"])?,
             estimate_ratio: registered(registry, GaugeVec::new(ratios, &["provider", "model"])?)?,
             discarded: counter("portbroker_results_discarded_total", "Results that came after the job had ended")?,

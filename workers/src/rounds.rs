@@ -172,7 +172,7 @@ impl<'a> Rounds<'a> {
     async fn ready(&self, candidate: Candidate<'a>, patience: Duration) -> Result<Ready<'a>, Unready> {
         let worker = self.worker;
         let fitted = fit::fit(worker, &self.request, &candidate, &self.lease.job.context).await;
-        let Fitted { request, report, warnings, estimated } = fitted.map_err(Unready::Unfit)?;
+        let Fitted { request, report, warnings, estimated, .. } = fitted.map_err(Unready::Unfit)?;
         let warnings = self.lease.job.warnings.iter().cloned().chain(warnings).collect();
         let notes = Notes { context: Some(report), warnings, trace: None, estimated };
         let admitted = worker.providers.admit(candidate, patience, worker.broker.now()).await;

@@ -45,6 +45,7 @@ pub(crate) async fn count_tokens(State(app): State<Arc<App>>, body: JsonBody) ->
 
 fn decode(object: Map<String, Value>) -> Result<Asked, Failure> {
     let decoded = anthropic::decode_request(Value::Object(object))?;
-    let submission = Submission { request: decoded.request, warnings: decoded.warnings, ..Submission::default() };
+    let anthropic::Decoded { request, context, warnings, .. } = decoded;
+    let submission = Submission { request, context, warnings, ..Submission::default() };
     Ok(Asked { submission, style: Style::Messages })
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use schemas::error::Failure;
-use schemas::job::{ContextOptions, ContextStrategy, Lane, OnAmbiguous};
+use schemas::job::{Lane, OnAmbiguous};
 use schemas::timestamp::Timestamp;
 use serde_json::Value;
 
@@ -55,19 +55,6 @@ pub(super) fn on_ambiguous(value: &Value) -> Result<OnAmbiguous, Failure> {
     }
 }
 
-pub(super) fn context(value: &Value) -> Result<ContextOptions, Failure> {
-    let Value::Object(fields) = value else { return Err(expected("context", "an object", value)) };
-    let mut options = ContextOptions::default();
-    for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
-        match name.as_str() {
-            "strategy" => options.strategy = Some(strategy(value)?),
-            "budget" => options.budget = Some(budget(value)?),
-            _ => return Err(Failure::invalid(format!("context.{name}"), "unknown field: expected strategy or budget")),
-        }
-    }
-    Ok(options)
-}
-
 pub(super) fn metadata(value: &Value) -> Result<BTreeMap<String, String>, Failure> {
     let Value::Object(labels) = value else { return Err(expected("metadata", "an object of strings", value)) };
     if labels.len() > MOST_LABELS {
@@ -93,24 +80,11 @@ fn label_value(name: &str, value: &Value) -> Result<String, Failure> {
     Ok(text.to_owned())
 }
 
-fn strategy(value: &Value) -> Result<ContextStrategy, Failure> {
-    match string("context.strategy", value)? {
-        "auto" => Ok(ContextStrategy::Auto),
-        "disabled" => Ok(ContextStrategy::Disabled),
-        _ => Err(Failure::invalid("context.strategy", "expected one of auto, disabled")),
-    }
-}
-
-fn budget(value: &Value) -> Result<u32, Failure> {
-    let tokens = value.as_u64().and_then(|tokens| u32::try_from(tokens).ok()).filter(|tokens| *tokens > 0);
-    tokens.ok_or_else(|| expected("context.budget", "a positive number of tokens", value))
-}
-
 pub(super) fn string<'a>(param: &str, value: &'a Value) -> Result<&'a str, Failure> {
     value.as_str().ok_or_else(|| expected(param, "a string", value))
 }
 
-fn expected(param: &str, what: &str, value: &Value) -> Failure {
+pub(super) fn expected(param: &str, what: &str, value: &Value) -> Failure {
     Failure::invalid(param, format!("expected {what}, found {}", kind(value)))
 }
 
@@ -145,13 +119,5 @@ mod tests {
         for bad in [json!(""), json!("x".repeat(129)), json!("a\u{0}b"), json!(7)] {
             assert!(session(&bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn context_knows_two_fields() {
-        let read = context(&json!({"strategy": "disabled", "budget": 8000})).unwrap();
-        assert_eq!((read.strategy, read.budget), (Some(ContextStrategy::Disabled), Some(8000)));
-        assert_eq!(context(&json!({"budget": 0})).unwrap_err().param.as_deref(), Some("context.budget"));
-        assert_eq!(context(&json!({"window": 1})).unwrap_err().param.as_deref(), Some("context.window"));
     }
 }

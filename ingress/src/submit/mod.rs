@@ -2,6 +2,7 @@
 //! publish that accepts it. Shared by every API that submits.
 
 mod admit;
+mod context;
 mod fields;
 pub(crate) mod identity;
 pub(crate) mod native;

@@ -6,7 +6,7 @@ use schemas::error::Failure;
 use serde_json::{Map, Value};
 
 use super::Submission;
-use super::fields;
+use super::{context, fields};
 
 /// Our own fields.
 const FIELDS: [&str; 7] = ["lane", "not_before", "deadline", "session", "context", "metadata", "on_ambiguous"];
@@ -24,7 +24,7 @@ pub(crate) fn decode(mut object: Map<String, Value>) -> Result<Submission, Failu
             "not_before" => submission.not_before = Some(fields::moment(name, &value)?),
             "deadline" => submission.deadline = Some(fields::moment(name, &value)?),
             "session" => submission.session = Some(fields::session(&value)?),
-            "context" => submission.context = fields::context(&value)?,
+            "context" => submission.context = context::context(&value)?,
             "metadata" => submission.metadata = fields::metadata(&value)?,
             _ => submission.on_ambiguous = fields::on_ambiguous(&value)?,
         }
@@ -45,18 +45,23 @@ pub(super) fn refuse_unknown<'a>(
 ) -> Result<(), Failure> {
     match object.keys().find(|name| !names.clone().any(|known| known == name)) {
         None => Ok(()),
-        Some(name) => Err(Failure::invalid(shortened(name), unknown(name, names))),
+        Some(name) => {
+            let (name, message) = unknown(name, names);
+            Err(Failure::invalid(name, message))
+        }
     }
 }
 
-fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a &'a str>) -> String {
+/// The name of a field that is none of `names`, as it may stand in an answer, and what to say of it.
+pub(super) fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a &'a str>) -> (String, String) {
     let nearest = names.map(|known| (strsim::levenshtein(name, known), *known)).min();
-    match nearest {
+    let message = match nearest {
         Some((distance, meant)) if distance <= FARTHEST && distance < meant.len() => {
             format!("unknown field: did you mean {meant}?")
         }
         _ => "unknown field".to_owned(),
-    }
+    };
+    (shortened(name), message)
 }
 
 /// A field's name as it may stand in an answer: it is the client's, and of any length.

@@ -81,7 +81,7 @@ mod tests {
         Job {
             id: JobId::new(Timestamp::from_millis(0), 1),
             head: serde_json::from_value(head).unwrap(),
-            context: schemas::job::ContextOptions { budget: Some(9), strategy: None },
+            context: schemas::job::ContextOptions { budget: Some(9), ..Default::default() },
             request: Payload::Inline(Box::default()),
             warnings: Vec::new(),
             surface: None,

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::catalog::{ANTHROPIC_VERSION, API_VERSION, Catalog, MODEL_IN_PATH, Model, Provider, ProviderDialect};
+use crate::context::is_low_water;
 
 const ENCODINGS: [&str; 2] = ["o200k_base", "cl100k_base"];
 
@@ -176,6 +177,12 @@ fn of_model(model: &Model) -> Vec<String> {
     }
     if ![model.input_price, model.output_price].iter().all(|price| price.is_finite() && *price >= 0.0) {
         faults.push("a price must be 0 or more".to_owned());
+    }
+    if model.context.low_water.is_some_and(|share| !is_low_water(share)) {
+        faults.push("`context.low_water` must be above 0 and at most 1".to_owned());
+    }
+    if model.context.budget == Some(0) {
+        faults.push("`context.budget` must be above 0".to_owned());
     }
     faults
 }

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use crate::catalog::{Model, Provider, Quirks};
+use crate::context::{self, ClearOptions, ContextOptions};
 
 /// Fields whose values are not to be shown in a message.
 const SECRET: [&str; 3] = ["credential", "headers", "query"];
@@ -40,11 +41,40 @@ fn provider(index: usize, table: &Table) -> Vec<String> {
         None => {}
         Some(Some(models)) => faults.extend(models.iter().enumerate().flat_map(|(index, table)| {
             let label = format!("{label}, {}", self::label("model", index, table));
-            of_table::<Model>(&label, table, &self::valid(&[("name", "x")]), &[])
+            model(&label, table)
         })),
         Some(None) => faults.push(format!("{label}: `model`: expected [[provider.model]] tables")),
     }
     faults
+}
+
+fn model(label: &str, table: &Table) -> Vec<String> {
+    let mut faults = of_table::<Model>(label, table, &valid(&[("name", "x")]), &["context"]);
+    match table.get("context") {
+        None => {}
+        Some(Value::Table(options)) => faults.extend(context(&format!("{label}, context"), options)),
+        Some(_) => faults.push(format!("{label}: `context`: expected a table")),
+    }
+    faults
+}
+
+/// These are stored with jobs too, where unknown fields are a later release's: here they are typing errors.
+fn context(label: &str, table: &Table) -> Vec<String> {
+    let clear = table.get("clear_tool_results").and_then(Value::as_table);
+    let skip: &[&str] = if clear.is_some() { &["clear_tool_results"] } else { &[] };
+    let mut faults = unknown(label, table, &context::FIELDS);
+    faults.extend(of_table::<ContextOptions>(label, table, &Table::new(), skip));
+    if let Some(clear) = clear {
+        let label = format!("{label}, clear_tool_results");
+        faults.extend(unknown(&label, clear, &context::CLEAR_FIELDS));
+        faults.extend(of_table::<ClearOptions>(&label, clear, &Table::new(), &[]));
+    }
+    faults
+}
+
+fn unknown(label: &str, table: &Table, fields: &[&str]) -> Vec<String> {
+    let unknown = table.keys().filter(|key| !fields.contains(&key.as_str()));
+    unknown.map(|key| format!("{label}: unknown field `{key}`")).collect()
 }
 
 /// The faults of one table that is a `T`; `valid` holds a value for each field that must be there.

@@ -82,6 +82,13 @@ shade = 1
 name = "m"
 context_window = -1
 heft = 2
+[provider.model.context]
+low_water = "deep"
+keep_latest = 1
+clear_tool_results = { keep = -1, tools = [] }
+[[provider.model]]
+name = "n"
+context = { clear_tool_results = 3 }
 [provider.quirks]
 no_such_quirk = true
 
@@ -103,6 +110,7 @@ name = "m*n"
 max_output = 200000
 encoding = "klingon"
 input_price = -1.0
+context = { low_water = 1.5, budget = 0 }
 [[provider.model]]
 name = "m*n"
 [provider.tiers]
@@ -178,6 +186,11 @@ name = "m"
         provider one, quirks: unknown field `no_such_quirk`
         provider one, model m: `context_window`: expected u32
         provider one, model m: unknown field `heft`
+        provider one, model m, context: unknown field `keep_latest`
+        provider one, model m, context: `low_water`: expected f64
+        provider one, model m, context, clear_tool_results: unknown field `tools`
+        provider one, model m, context, clear_tool_results: `keep`: expected u32
+        provider one, model n, context: `clear_tool_results`: expected a boolean or a table
         provider 2: `name` is missing
         provider 2: `dialect`: expected one of `openai_chat`, `openai_responses`, `anthropic`, `echo`
         ");
@@ -195,6 +208,8 @@ name = "m"
         provider one: model m*n: `max_output` must be above 0 (4096 when unset) and below `context_window`
         provider one: model m*n: `encoding` is none of o200k_base, cl100k_base
         provider one: model m*n: a price must be 0 or more
+        provider one: model m*n: `context.low_water` must be above 0 and at most 1
+        provider one: model m*n: `context.budget` must be above 0
         provider one: model m*n: listed twice
         provider one: model m*n: a `*` may stand only once, at the end of `name`
         provider one: the tier big names the model absent, which it does not serve

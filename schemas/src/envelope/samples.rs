@@ -123,7 +123,11 @@ pub(crate) fn job() -> Job {
     Job {
         id: JobId::new(at(0), 7),
         head: head(),
-        context: ContextOptions { strategy: Some(ContextStrategy::Auto), budget: Some(8000) },
+        context: ContextOptions {
+            strategy: Some(ContextStrategy::Auto),
+            budget: Some(8000),
+            ..ContextOptions::default()
+        },
         request: Payload::Inline(Box::new(request)),
         warnings: Vec::new(),
         surface: None,
@@ -168,7 +172,13 @@ pub(crate) fn state() -> JobState {
         finish: Some(FinishReason::Length),
         usage: Some(usage),
         error: Some(Failure::new(ErrorCode::ProviderTimeout, "why")),
-        context: Some(ContextReport { messages_before: 9, messages_after: 4, tokens_before: 900, tokens_after: 400 }),
+        context: Some(ContextReport {
+            messages_before: 9,
+            messages_after: 4,
+            tokens_before: 900,
+            tokens_after: 400,
+            ..ContextReport::default()
+        }),
         warnings: vec![Warning { code: "w".to_owned(), param: Some("n".to_owned()), message: "m".to_owned() }],
         dead: true,
         kept: None,

@@ -8,9 +8,10 @@ use crate::chat::{
     Block, ChatRequest, DocumentSource, Extra, FinishReason, ImageSource, Message, Reasoning, Role, Sampling, Tool,
     ToolCall, ToolResult, Usage,
 };
+use crate::context::{ClearOptions, ClearToolResults, ContextOptions, ContextStrategy};
 use crate::delta::{Delta, Frame};
 use crate::job::{Job, Payload};
-use crate::state::{JobResult, JobState};
+use crate::state::{ContextReport, JobResult, JobState};
 
 fn said(role: Role, content: Vec<Block>) -> Message {
     Message { role, content, name: None, extra: Extra::new() }
@@ -106,4 +107,42 @@ pub(super) fn frames() -> Vec<Frame> {
         Delta::Usage { usage: Usage { input_tokens: 1, cache_write_tokens: 5, ..Usage::default() } },
     ];
     (0..).zip(deltas).map(|(index, delta)| Frame { attempt: 2, generation: 0, index, delta }).collect()
+}
+
+/// A job with every option of pruning.
+pub(super) fn pruned_job() -> Job {
+    let clear = ClearOptions {
+        keep: Some(3),
+        exclude_tools: Some(vec!["memory".to_owned()]),
+        clear_inputs: Some(true),
+        at_least: Some(500),
+        trigger: Some(30_000),
+    };
+    let context = ContextOptions {
+        strategy: Some(ContextStrategy::Disabled),
+        budget: Some(8000),
+        keep_recent: Some(6),
+        clear_tool_results: Some(ClearToolResults::With(clear)),
+        summarize: Some(false),
+        low_water: Some(0.75),
+    };
+    Job { context, request: Payload::Inline(Box::default()), ..plain_job() }
+}
+
+/// A record whose report has every field.
+pub(super) fn pruned_state() -> JobState {
+    let context = ContextReport {
+        messages_before: 9,
+        messages_after: 4,
+        tokens_before: 900,
+        tokens_after: 400,
+        tool_results_cleared: 2,
+        tokens_cleared: 70,
+        summary_used: true,
+        prefix_stable: true,
+    };
+    JobState {
+        result: Some(Box::new(JobResult { context: Some(context), ..JobResult::default() })),
+        ..plain_state()
+    }
 }

@@ -43,7 +43,12 @@ fn a_job_is_stored_as_ever() {
 #[test]
 fn a_record_is_stored_as_ever() {
     let places = ["/head", "/attempts/0", "/attempts/0/error", "/result", "/result/usage", "/result/context"];
-    check(&samples::state(), &[include_str!("../../golden/job_state.v1.hex")], &places);
+    let golden = [
+        include_str!("../../golden/job_state.v1.context.hex"),
+        // From before the report told of cleared results, summaries and prefixes.
+        include_str!("../../golden/job_state.v1.hex"),
+    ];
+    check(&samples::state(), &golden, &places);
 }
 
 #[test]
@@ -75,6 +80,13 @@ fn what_was_added_for_other_wire_apis_is_stored_as_ever() {
     for (frame, golden) in frames.iter().zip(golden) {
         check(frame, &[golden], &["/delta"]);
     }
+}
+
+#[test]
+fn what_was_added_for_pruning_is_stored_as_ever() {
+    let golden = include_str!("../../golden/job_pruned.v1.hex");
+    check(&samples_wide::pruned_job(), &[golden], &["/context", "/context/clear_tool_results"]);
+    check(&samples_wide::pruned_state(), &[include_str!("../../golden/job_state_pruned.v1.hex")], &["/result/context"]);
 }
 
 /// The wide samples have every field that the first ones leave out.

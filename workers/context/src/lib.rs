@@ -5,6 +5,6 @@ pub mod budget;
 pub mod prune;
 pub mod tokens;
 
-pub use budget::{Budget, budget_for};
-pub use prune::{Fault, Plan, Pruned, Refusal, TooLarge, plan, prune};
+pub use budget::{Budget, Clearing, Room, budget_for};
+pub use prune::{Fault, Plan, Pruned, Refusal, Saved, Summary, TooLarge, plan, prune};
 pub use tokens::{CacheStats, Correction, Counter, Encoding, Factor, Meter, Tokenizer};

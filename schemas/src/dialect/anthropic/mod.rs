@@ -5,6 +5,7 @@
 mod blocks;
 mod citations;
 mod content;
+mod context;
 mod encode;
 mod encode_message;
 mod error;
@@ -25,6 +26,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use context::tell_cleared;
 pub use encode::encode_request;
 pub use error::{classify, encode_error};
 pub use fields::FIELDS;
@@ -34,6 +36,7 @@ pub use stream_decoder::StreamDecoder;
 pub use stream_encoder::StreamEncoder;
 
 use crate::chat::ChatRequest;
+use crate::context::ContextOptions;
 use crate::state::Warning;
 
 /// The name of this dialect in `extra`, in opaque blocks and in proofs of reasoning.
@@ -47,6 +50,8 @@ pub const PATH: &str = "/messages";
 pub struct Decoded {
     /// What is asked. Its `extra` has this dialect's name even when nothing is carried: it was written in this dialect.
     pub request: ChatRequest,
+    /// How its context is to be pruned, by the edits that are carried out here.
+    pub context: ContextOptions,
     /// What the client should know.
     pub warnings: Vec<Warning>,
     /// Paths of what this dialect does not know: fields, block types. Carried in `extra`; a strict route refuses them.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::content::{self, Writer};
 use super::reasoning::{self, Demand};
 use super::tools::{self, Offer};
-use super::{Decoded, NAME, message};
+use super::{Decoded, NAME, context, message};
 use crate::chat::{ChatRequest, Extra, Message, Role, Sampling};
 use crate::dialect::carry::Notes;
 use crate::dialect::read::{Fields, Mismatch, Path, array, string};
@@ -86,6 +86,7 @@ fn decode(body: Value, answers: bool) -> Result<Decoded, Mismatch> {
     };
     let stream = fields.boolean("stream")?.unwrap_or(false);
     let user = user(&mut fields)?;
+    let context = context::decode(&mut fields, &mut notes)?;
     check_carried(&mut fields)?;
     let request = ChatRequest {
         model,
@@ -99,7 +100,7 @@ fn decode(body: Value, answers: bool) -> Result<Decoded, Mismatch> {
         user,
         extra: [(NAME.to_owned(), carry_rest(fields, &mut notes))].into(),
     };
-    Ok(Decoded { request, warnings: notes.warnings, unknown: notes.unknown })
+    Ok(Decoded { request, context, warnings: notes.warnings, unknown: notes.unknown })
 }
 
 /// 0 asks only to fill the provider's prompt cache.
@@ -148,7 +149,7 @@ pub(super) fn put_rest(fields: &mut Fields<'_>, name: &str, rest: Map<String, Va
 
 /// Checks the types of the known fields that are carried, so that a client hears of its mistake at once.
 fn check_carried(fields: &mut Fields<'_>) -> Result<(), Mismatch> {
-    for name in ["billing_policy", "cache_control", "compaction", "context_management", "diagnostics", "thread"] {
+    for name in ["billing_policy", "cache_control", "compaction", "diagnostics", "thread"] {
         keep(fields, name, |value, path| Fields::of(value, path).map(Fields::into_value))?;
     }
     for name in ["inference_geo", "service_tier", "speed"] {

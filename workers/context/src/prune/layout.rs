@@ -1,23 +1,40 @@
-//! A conversation as turns.
+//! A conversation as turns, and what each of its messages costs.
 
 use std::ops::Range;
 
 use schemas::chat::{Block, Message, Role};
 use schemas::state::Warning;
 
+use super::clear::{self, Cleared};
 use super::pairs::{Fault, Pairs};
+use crate::budget::Clearing;
 
-/// A conversation: what stays in any case, and what comes and goes whole.
-#[derive(Debug, PartialEq, Eq)]
+/// A conversation, laid out.
+#[derive(Debug)]
 pub(super) struct Layout {
-    /// Tokens of all system and developer messages, wherever they stand.
-    pub(super) pinned: u64,
-    /// What stands before the first user's message, system messages aside.
-    pub(super) preamble: Option<Turn>,
-    /// The turns before the newest, oldest first.
-    pub(super) older: Vec<Turn>,
-    /// From the newest user's message on.
-    pub(super) newest: Option<Turn>,
+    /// Its messages.
+    pub(super) steps: Vec<Step>,
+    /// What comes and goes whole, oldest first. The first has no user when the conversation does not begin with one.
+    pub(super) turns: Vec<Turn>,
+}
+
+/// One message.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// The turn that it is part of; system messages are part of none, and always sent.
+    pub(super) turn: Option<usize>,
+    /// The model wrote it.
+    pub(super) answers: bool,
+    /// Its tokens.
+    pub(super) cost: u64,
+    /// It with its tool results cleared, where there is something to clear.
+    pub(super) cleared: Option<Cleared>,
+    /// It is cleared when so many of the conversation's tool uses may be.
+    pub(super) uses: usize,
+    /// Tool uses up to here, those of turns that cannot be sent left out.
+    pub(super) calls: usize,
+    /// A request may end here: some user has spoken, and no tool call waits.
+    pub(super) is_settled: bool,
 }
 
 /// A run of messages that are sent together or not at all. System messages within it are not part of it.
@@ -25,8 +42,6 @@ pub(super) struct Layout {
 pub(super) struct Turn {
     /// Where it stands.
     pub(super) messages: Range<usize>,
-    /// Its tokens, system messages aside.
-    pub(super) cost: u64,
     /// Why it cannot be sent.
     pub(super) fault: Option<Fault>,
     /// It begins with a user's message.
@@ -34,34 +49,35 @@ pub(super) struct Turn {
 }
 
 impl Layout {
-    /// Lays out `messages`, of which each costs what stands at its place in `costs`.
-    pub(super) fn of(messages: &[Message], costs: &[u64]) -> Self {
-        let mut pinned = 0;
-        let mut older = Vec::new();
-        let mut open: Option<Open<'_>> = None;
-        for (index, (message, cost)) in messages.iter().zip(costs).enumerate() {
-            if message.role.is_system() {
-                pinned += cost;
-                continue;
-            }
-            if begins_turn(message) {
-                older.extend(open.take().map(|turn| turn.close(index)));
-            }
-            open.get_or_insert_with(|| Open::at(index, message)).push(index, message, *cost);
+    /// Lays out `messages`, of which each costs what stands at its place in `costs`. With `clearing`, also what is
+    /// cleared of them, which costs what `price` says.
+    pub(super) fn of(
+        messages: &[Message],
+        costs: &[u64],
+        clearing: Option<&Clearing>,
+        price: impl Fn(usize, &Message) -> u64,
+    ) -> Self {
+        let steps = Vec::with_capacity(messages.len());
+        let mut reader = Reader { clearing, price, steps, turns: Vec::new(), open: None, calls: 0, uses: 0 };
+        for (message, cost) in messages.iter().zip(costs) {
+            reader.read(message, *cost);
         }
-        older.extend(open.map(|turn| turn.close(messages.len())));
-        let preamble = older.first().is_some_and(|turn| !turn.has_user).then(|| older.remove(0));
-        let newest = older.pop();
-        Self { pinned, preamble, older, newest }
+        reader.close();
+        Self { steps: reader.steps, turns: reader.turns }
     }
 
-    /// All of it in order.
-    pub(super) fn turns(&self) -> impl Iterator<Item = &Turn> {
-        self.preamble.iter().chain(&self.older).chain(&self.newest)
+    /// The turn of the newest user, if there is a user at all.
+    pub(super) fn newest(&self) -> Option<&Turn> {
+        self.turns.last().filter(|turn| turn.has_user)
     }
 }
 
 impl Turn {
+    /// Whether it can be sent.
+    pub(super) const fn is_sound(&self) -> bool {
+        self.fault.is_none() && self.has_user
+    }
+
     /// What to tell a client whose turn was left out although it fitted.
     pub(super) fn warning(&self) -> Option<Warning> {
         let reason = match self.fault {
@@ -82,30 +98,74 @@ impl Turn {
 }
 
 /// A user's message begins a turn, unless it only carries tool results, as it does in some dialects.
-fn begins_turn(message: &Message) -> bool {
+pub(super) fn begins_turn(message: &Message) -> bool {
     message.role == Role::User && !message.content.iter().any(|block| matches!(block, Block::ToolResult(_)))
+}
+
+/// A conversation that is being read.
+struct Reader<'a, P> {
+    clearing: Option<&'a Clearing>,
+    price: P,
+    steps: Vec<Step>,
+    turns: Vec<Turn>,
+    open: Option<Open<'a>>,
+    /// Tool calls so far.
+    calls: usize,
+    /// Tool uses that what can be cleared so far is part of.
+    uses: usize,
 }
 
 /// A turn that is being read.
 struct Open<'a> {
     start: usize,
-    cost: u64,
     has_user: bool,
     pairs: Pairs<'a>,
+    /// `calls` and `uses` before it.
+    before: (usize, usize),
 }
 
-impl<'a> Open<'a> {
-    fn at(start: usize, first: &Message) -> Self {
-        Self { start, cost: 0, has_user: begins_turn(first), pairs: Pairs::default() }
+impl<'a, P: Fn(usize, &Message) -> u64> Reader<'a, P> {
+    fn read(&mut self, message: &'a Message, cost: u64) {
+        let mut cleared = None;
+        if !message.role.is_system() {
+            cleared = self.read_turn(message).filter(|cleared| cleared.cost < cost);
+            self.uses = cleared.as_ref().map_or(self.uses, |cleared| self.uses.max(cleared.uses));
+        }
+        let turn = (!message.role.is_system()).then_some(self.turns.len());
+        self.steps.push(Step {
+            turn,
+            answers: message.role == Role::Assistant,
+            cost,
+            cleared,
+            uses: self.uses,
+            calls: self.calls,
+            is_settled: self.open.as_ref().is_some_and(|open| open.has_user && open.pairs.is_settled()),
+        });
     }
 
-    fn push(&mut self, index: usize, message: &'a Message, cost: u64) {
-        self.cost += cost;
-        self.pairs.read(index, message);
+    /// Adds the message to its turn.
+    fn read_turn(&mut self, message: &'a Message) -> Option<Cleared> {
+        let index = self.steps.len();
+        let begins = begins_turn(message);
+        if begins {
+            self.close();
+        }
+        let before = (self.calls, self.uses);
+        let open =
+            self.open.get_or_insert_with(|| Open { start: index, has_user: begins, pairs: Pairs::default(), before });
+        let first_call = self.calls;
+        open.pairs.read(index, message, &mut self.calls);
+        let cleared = clear::copy(message, self.clearing?, &open.pairs, first_call)?;
+        Some(Cleared { cost: (self.price)(index, &cleared.message), ..cleared })
     }
 
-    fn close(self, end: usize) -> Turn {
-        let fault = self.pairs.fault();
-        Turn { messages: self.start..end, cost: self.cost, fault, has_user: self.has_user }
+    /// The turn that is being read ends here. If it cannot be sent, its tool uses do not count.
+    fn close(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let fault = open.pairs.fault();
+        if fault.is_some() || !open.has_user {
+            (self.calls, self.uses) = open.before;
+        }
+        self.turns.push(Turn { messages: open.start..self.steps.len(), fault, has_user: open.has_user });
     }
 }

@@ -26,32 +26,75 @@ impl Fault {
     }
 }
 
+/// A call, as far as its results want to know it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// The tool.
+    pub(super) name: &'a str,
+    /// Which call of the conversation it is, counted from 0.
+    pub(super) number: usize,
+    message: usize,
+}
+
 /// The calls of one turn.
 #[derive(Default)]
 pub(super) struct Pairs<'a> {
-    /// For each id, the messages whose calls wait for a result, oldest first; empty when all are answered.
-    waiting: HashMap<&'a str, Vec<usize>>,
+    calls: HashMap<&'a str, Calls<'a>>,
+    /// Calls that wait for a result.
+    waiting: usize,
     orphan: Option<usize>,
 }
 
+/// The calls that share an id.
+#[derive(Default)]
+struct Calls<'a> {
+    /// Those that wait for a result, oldest first.
+    waiting: Vec<Asked<'a>>,
+    /// The one that the last result answered.
+    answered: Option<Asked<'a>>,
+}
+
 impl<'a> Pairs<'a> {
-    /// Takes the next message of the turn.
-    pub(super) fn read(&mut self, index: usize, message: &'a Message) {
+    /// Takes the next message of the turn; `number` is that of the next call, and moves on.
+    pub(super) fn read(&mut self, index: usize, message: &'a Message, number: &mut usize) {
         for block in &message.content {
             match block {
-                Block::ToolCall(call) => self.waiting.entry(&call.id).or_default().push(index),
-                Block::ToolResult(result) => match self.waiting.get_mut(result.tool_call_id.as_str()) {
-                    Some(calls) => drop(calls.pop()),
-                    None => self.orphan = self.orphan.or(Some(index)),
-                },
+                Block::ToolCall(call) => {
+                    let asked = Asked { name: &call.name, number: *number, message: index };
+                    self.calls.entry(&call.id).or_default().waiting.push(asked);
+                    self.waiting += 1;
+                    *number += 1;
+                }
+                Block::ToolResult(result) => self.answer(index, &result.tool_call_id),
                 _ => {}
             }
         }
     }
 
+    fn answer(&mut self, index: usize, id: &str) {
+        let Some(calls) = self.calls.get_mut(id) else {
+            self.orphan = self.orphan.or(Some(index));
+            return;
+        };
+        if let Some(call) = calls.waiting.pop() {
+            calls.answered = Some(call);
+            self.waiting -= 1;
+        }
+    }
+
+    /// The call that the last result with this id answered.
+    pub(super) fn asked(&self, id: &str) -> Option<Asked<'a>> {
+        self.calls.get(id).and_then(|calls| calls.answered)
+    }
+
+    /// Whether the turn could be sent as it is so far.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.waiting == 0 && self.orphan.is_none()
+    }
+
     /// What is wrong, once the turn has been read.
     pub(super) fn fault(&self) -> Option<Fault> {
-        let unanswered = || self.waiting.values().flatten().min().copied().map(Fault::Unanswered);
-        self.orphan.map(Fault::Orphan).or_else(unanswered)
+        let waiting = || self.calls.values().flat_map(|calls| &calls.waiting).map(|call| call.message).min();
+        self.orphan.map(Fault::Orphan).or_else(|| waiting().map(Fault::Unanswered))
     }
 }

@@ -3,7 +3,7 @@
 use schemas::error::Failure;
 
 pub use super::pairs::Fault;
-use crate::budget::Budget;
+use crate::budget::Room;
 
 /// Why a conversation cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,25 +23,25 @@ pub enum Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the conversation needs {needed} input tokens{}, and {} are allowed: a window of {} less {} kept for the answer{}",
-    self.what(), budget.limit(), budget.window, budget.reserve_output, self.cap()
+    self.what(), room.limit(), room.window, room.reserve_output, self.cap()
 )]
 pub struct TooLarge {
     /// Tokens of what must be sent.
     pub needed: u64,
     /// What there is room for.
-    pub budget: Budget,
+    pub room: Room,
 }
 
 impl TooLarge {
     const fn what(&self) -> &'static str {
-        match self.budget.strategy {
-            schemas::job::ContextStrategy::Auto => " for its system prompts, tools and newest turn alone",
-            schemas::job::ContextStrategy::Disabled => ", pruning is disabled",
+        match self.room.strategy {
+            schemas::context::ContextStrategy::Auto => " for its system prompts, tools and newest turn alone",
+            schemas::context::ContextStrategy::Disabled => ", pruning is disabled",
         }
     }
 
     fn cap(&self) -> String {
-        self.budget.cap.map_or_else(String::new, |cap| format!(", and at most {cap} asked for"))
+        self.room.cap.map_or_else(String::new, |cap| format!(", and at most {cap} asked for"))
     }
 }
 

@@ -12,8 +12,16 @@ use crate::dialect::anthropic::{
 use crate::dialect::fields::{Field, Treatment};
 use crate::dialect::tests::streams::assemble;
 
-/// What is told again in another form: under one's own name, in another place, without what says nothing.
-const CHANGED: [&str; 5] = ["model", "messages", "output_format", "response.id", "response.model"];
+/// What is told again in another form: under one's own name, in another place, without what says nothing; or not at all,
+/// being carried out here.
+const CHANGED: [&str; 6] = [
+    "model",
+    "messages",
+    "output_format",
+    "response.id",
+    "response.model",
+    "context_management.edits[].clear_tool_uses_20250919",
+];
 
 /// A request with the field of a row that the great one cannot have.
 fn sample(path: &str) -> Value {
@@ -132,8 +140,8 @@ fn check_request(field: &Field) {
             );
         }
         Treatment::Mapped | Treatment::Carried => {
-            let read = |body: &Value| decode_request(body.clone()).ok().map(|decoded| decoded.request);
-            let ok = holds(field, &path, &body, read, |it| encode_request(it, "m", &Quirks::default()).0);
+            let read = |body: &Value| decode_request(body.clone()).ok().map(|read| (read.request, read.context));
+            let ok = holds(field, &path, &body, read, |it| encode_request(&it.0, "m", &Quirks::default()).0);
             assert!(ok, "{path} is not {:?}", field.treatment);
         }
     }

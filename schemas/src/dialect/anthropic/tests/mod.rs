@@ -1,5 +1,6 @@
 //! What the codec promises: identity there and back, the bytes on the wire, and an answer to whatever comes.
 
+mod context;
 mod encode;
 mod error;
 mod fields;

@@ -1,12 +1,16 @@
 //! Conversations by example.
 
+mod layers;
+mod marks;
+
 use schemas::catalog::Model;
 use schemas::chat::{Block, ChatRequest, Extra, Message, Role, Sampling, ToolCall, ToolResult};
+use schemas::context::{ContextOptions, ContextStrategy};
 use schemas::error::{ErrorCode, Failure};
-use schemas::job::{ContextOptions, ContextStrategy};
 
+use super::plan::{Costs, plan_costs};
 use super::*;
-use crate::budget::budget_for;
+use crate::budget::{Room, budget_for};
 use crate::tokens::{Counter, Tokenizer};
 
 fn call(ids: &[&str]) -> Message {
@@ -41,8 +45,21 @@ fn assistant(text: &str) -> Message {
 
 /// Plans as if every message cost one token and the rest of the request none.
 fn plan_of(messages: &[Message], limit: u32, strategy: ContextStrategy) -> Result<Plan, Refusal> {
-    let budget = Budget { window: limit, reserve_output: 0, cap: None, strategy };
-    plan_costs(messages, &vec![1; messages.len()], 0, &budget)
+    plan_with(messages, &Budget { room: Room { strategy, ..room(limit) }, ..whole(limit) })
+}
+
+fn plan_with(messages: &[Message], budget: &Budget) -> Result<Plan, Refusal> {
+    let costs = vec![1; messages.len()];
+    plan_costs(messages, &Costs { messages: &costs, overhead: 0, cleared: &|_, _| 0, summary: 1 }, budget, None)
+}
+
+const fn room(limit: u32) -> Room {
+    Room { window: limit, reserve_output: 0, cap: None, strategy: ContextStrategy::Auto }
+}
+
+/// Turns are dropped as late as can be, and nothing else is done.
+fn whole(limit: u32) -> Budget {
+    Budget { low_water: 1.0, clear: None, ..Budget::of(room(limit)) }
 }
 
 /// The indices kept by `auto`.
@@ -65,10 +82,10 @@ fn the_oldest_turns_go_first_and_whole() {
 fn what_fits_is_not_copied() {
     let request = ChatRequest { messages: vec![system("s"), user("1")], ..ChatRequest::default() };
     let counter = Counter::new(8);
-    let budget = Budget { window: 1000, reserve_output: 0, cap: None, strategy: ContextStrategy::Auto };
-    let pruned = prune(&request, &budget, &counter.meter(Tokenizer::of_name("gpt-4o"))).unwrap();
+    let meter = counter.meter(Tokenizer::of_name("gpt-4o"));
+    let pruned = prune(&request, &Budget::of(room(1000)), &meter, None).unwrap();
     assert!(matches!(pruned.request, Cow::Borrowed(_)));
-    assert!(pruned.warnings.is_empty());
+    assert!(pruned.warnings.is_empty() && pruned.report.prefix_stable);
 }
 
 #[test]
@@ -164,8 +181,9 @@ fn disabled_sends_all_or_nothing() {
 
 #[test]
 fn a_refusal_names_the_sizes() {
-    let budget = Budget { window: 100, reserve_output: 60, cap: Some(30), strategy: ContextStrategy::Auto };
-    let refused = plan_costs(&[system("s"), user("1")], &[10, 25], 3, &budget).unwrap_err();
+    let room = Room { window: 100, reserve_output: 60, cap: Some(30), strategy: ContextStrategy::Auto };
+    let costs = Costs { messages: &[10, 25], overhead: 3, cleared: &|_, _| 0, summary: 0 };
+    let refused = plan_costs(&[system("s"), user("1")], &costs, &Budget::of(room), None).unwrap_err();
     let failure = Failure::from(refused);
     assert_eq!((failure.code, failure.param.as_deref()), (ErrorCode::InvalidRequest, Some("messages")));
     assert_eq!(
@@ -183,10 +201,11 @@ fn a_budget_leaves_room_for_the_answer() {
     assert_eq!(budget_for(&model, &request, &options).limit(), 7168);
     request.sampling = Sampling { max_tokens: Some(192), ..Sampling::default() };
     assert_eq!(budget_for(&model, &request, &options).limit(), 8000);
-    let capped = ContextOptions { budget: Some(500), strategy: Some(ContextStrategy::Disabled) };
+    let disabled = Some(ContextStrategy::Disabled);
+    let capped = ContextOptions { budget: Some(500), strategy: disabled, ..ContextOptions::default() };
     let budget = budget_for(&model, &request, &capped);
-    assert_eq!((budget.limit(), budget.strategy), (500, ContextStrategy::Disabled));
-    let beyond = ContextOptions { budget: Some(u32::MAX), strategy: None };
+    assert_eq!((budget.limit(), budget.room.strategy), (500, ContextStrategy::Disabled));
+    let beyond = ContextOptions { budget: Some(u32::MAX), ..ContextOptions::default() };
     assert_eq!(budget_for(&model, &request, &beyond).limit(), 8000);
     request.sampling.max_tokens = Some(9000);
     assert_eq!(budget_for(&model, &request, &options).limit(), 0);
