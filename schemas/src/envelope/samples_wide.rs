@@ -141,8 +141,5 @@ pub(super) fn pruned_state() -> JobState {
         summary_used: true,
         prefix_stable: true,
     };
-    JobState {
-        result: Some(Box::new(JobResult { context: Some(context), ..JobResult::default() })),
-        ..plain_state()
-    }
+    JobState { result: Some(Box::new(JobResult { context: Some(context), ..JobResult::default() })), ..plain_state() }
 }
