@@ -15,6 +15,7 @@ Examples:
   portbroker tail job_01J...                        follow a job's tokens
   portbroker dead list                              jobs that failed for good
   portbroker dead replay job_01J... --model echo    submit one anew
+  portbroker keygen                                 a key that sessions can be encrypted with
   portbroker config check                           what is set, secrets masked; every error at once
 
 Settings come from the built-in defaults, then --config FILE, then PORTBROKER_<SECTION>__<FIELD>, for example
@@ -26,6 +27,15 @@ Examples:
   portbroker dead show job_01J...                       one as JSON: request, every attempt, replays
   portbroker dead replay job_01J... --provider backup   submit it anew, asking that provider alone; print the new id
   portbroker dead delete job_01J...                     forget it";
+
+const KEYGEN_EXAMPLES: &str = "\
+Examples:
+  export PORTBROKER_SESSIONS__ENCRYPTION_KEY=$(portbroker keygen)   encrypt sessions with a new random key
+  portbroker keygen --password                      make a key of a password, read from standard input
+  portbroker keygen --password --salt 7c2e...       the same key again, of the same password and salt
+
+To change the key, set sessions.previous_keys to the old one (several with commas between) and
+sessions.encryption_key to the new one, on every role. Of a password, the old one is the key that it makes.";
 
 /// Asynchronous LLM gateway: accepted jobs survive, and end exactly once.
 #[derive(Parser)]
@@ -53,6 +63,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: ConfigAction,
     },
+    /// Print a key that sessions can be encrypted with, and how to set it.
+    #[command(after_help = KEYGEN_EXAMPLES)]
+    Keygen(KeygenArguments),
     /// Submit a chat job.
     Submit(SubmitArguments),
     /// Read a job.
@@ -93,6 +106,16 @@ pub(crate) struct Target {
     /// API key, if the service asks for one.
     #[arg(long, global = true, env = "PORTBROKER_API_KEY", hide_env_values = true)]
     pub(crate) key: Option<SecretString>,
+}
+
+#[derive(Args)]
+pub(crate) struct KeygenArguments {
+    /// Make the key of a password, which is read from standard input, and of a salt.
+    #[arg(long)]
+    pub(crate) password: bool,
+    /// This salt instead of a new random one.
+    #[arg(long, requires = "password")]
+    pub(crate) salt: Option<String>,
 }
 
 #[derive(Args)]

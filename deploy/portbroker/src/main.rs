@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod config_command;
+mod keygen;
 mod nats_server;
 mod output;
 mod roles;
@@ -42,6 +43,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Worker => roles::run(roles::Role::Worker, cli.config.as_deref()).await,
         Command::Alerting => roles::run(roles::Role::Alerting, cli.config.as_deref()).await,
         Command::Config { action } => config_command::run(&action, cli.config.as_deref()),
+        Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Submit(arguments) => client::submit::run(arguments).await,
         Command::Get(arguments) => client::get::run(arguments).await,
         Command::Tail(arguments) => client::tail::run(arguments).await,

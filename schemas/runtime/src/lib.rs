@@ -1,5 +1,6 @@
 //! What every role stands on: configuration, logs, the metrics registry, the health and metrics server, shutdown.
 
+pub mod cipher;
 pub mod clock;
 pub mod config;
 pub mod health;

@@ -9,6 +9,7 @@ pub mod ingress;
 mod load;
 pub mod nats;
 pub mod operations;
+pub mod sessions;
 mod show;
 pub mod storage;
 mod tree;
@@ -25,6 +26,7 @@ pub use ingress::{ApiKey, IngressConfig, QueueConfig};
 pub use load::{DEFAULT, load};
 pub use nats::{NatsConfig, PublisherConfig, StreamsConfig};
 pub use operations::{HealthConfig, LogConfig, OpsConfig, ShutdownConfig};
+pub use sessions::SessionsConfig;
 pub use storage::{DatabaseConfig, DiskConfig, RedisConfig};
 pub use worker::{BreakerConfig, ProvidersConfig, RetryConfig, WorkerConfig};
 
@@ -50,6 +52,8 @@ pub struct Config {
     pub ingress: IngressConfig,
     /// When the queue counts as backlogged.
     pub queue: QueueConfig,
+    /// Conversations that are kept.
+    pub sessions: SessionsConfig,
     /// Workers.
     pub worker: WorkerConfig,
     /// Retries of provider calls.

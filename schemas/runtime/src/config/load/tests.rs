@@ -10,6 +10,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::tree::leaves;
 
+const FERNET_ONE: &str = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=";
+const FERNET_TWO: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+
 fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
@@ -208,6 +211,7 @@ fn what_is_shown_loads_again() {
 fn no_secret_is_shown_and_every_secret_is_known() {
     let secrets =
         ["0123456789abcdef", "nats-url-secret", "redis-secret", "sql-secret", "bot-secret", "nats-token-secret"];
+    let secrets = secrets.into_iter().chain([FERNET_ONE, FERNET_TWO]);
     let config = from(&[
         ("PORTBROKER_INGRESS__KEYS", r#"[{key="0123456789abcdef",tenant="t"}]"#),
         ("PORTBROKER_NATS__URL", "nats://me:nats-url-secret@host"),
@@ -216,6 +220,8 @@ fn no_secret_is_shown_and_every_secret_is_known() {
         ("PORTBROKER_DATABASE__URL", "postgres://me:sql-secret@host/name"),
         ("PORTBROKER_TELEGRAM__TOKEN", "bot-secret"),
         ("PORTBROKER_TELEGRAM__CHAT_ID", "1"),
+        ("PORTBROKER_SESSIONS__ENCRYPTION_KEY", FERNET_ONE),
+        ("PORTBROKER_SESSIONS__PREVIOUS_KEYS", FERNET_TWO),
     ]);
     let known: BTreeSet<_> = config.secrets().iter().map(|secret| secret.expose_secret().to_owned()).collect();
     let (shown, debugged) = (config.shown().to_string(), format!("{config:?}"));

@@ -5,16 +5,43 @@ use std::collections::BTreeMap;
 use secrecy::ExposeSecret;
 
 use super::{Findings, address, is_empty, quoted};
-use crate::config::{Config, TelegramConfig};
+use crate::cipher;
+use crate::config::{Config, SessionsConfig, TelegramConfig};
 
 /// Shorter keys can be guessed.
 const SHORTEST_KEY: usize = 16;
+/// Shorter passwords can be guessed even through a slow derivation.
+const SHORTEST_PASSWORD: usize = 12;
+/// A shorter salt may be another's too.
+const SHORTEST_SALT: usize = 16;
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {
     doors(config, findings);
     keys(config, findings);
     broker(config, findings);
+    sessions(&config.sessions, findings);
     telegram(&config.telegram, findings);
+}
+
+fn sessions(sessions: &SessionsConfig, findings: &mut Findings) {
+    let (key, password) = (&sessions.encryption_key, sessions.password.expose_secret());
+    let no_key = key.expose_secret().is_empty();
+    let instead = "write a key as `portbroker keygen` prints it, or \"\" for none";
+    findings.unless(no_key || cipher::is_key(key), "sessions.encryption_key", "something else", instead);
+    let fine = sessions.previous().all(|key| cipher::is_key(&key));
+    let instead = "write keys as `portbroker keygen` prints them, comma separated";
+    findings.unless(fine, "sessions.previous_keys", "something else", instead);
+    if password.is_empty() {
+        return;
+    }
+    findings.unless(no_key, "sessions.password", "it and sessions.encryption_key", "set one of them alone");
+    let found = format!("{} characters", password.chars().count());
+    let fine = password.chars().count() >= SHORTEST_PASSWORD;
+    findings.unless(fine, "sessions.password", found, format!("write at least {SHORTEST_PASSWORD}"));
+    let found = format!("{} characters", sessions.password_salt.chars().count());
+    let instead = format!("write at least {SHORTEST_SALT} random ones, as `portbroker keygen --password` prints them");
+    let fine = sessions.password_salt.chars().count() >= SHORTEST_SALT;
+    findings.unless(fine, "sessions.password_salt", found, instead);
 }
 
 fn doors(config: &Config, findings: &mut Findings) {

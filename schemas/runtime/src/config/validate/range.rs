@@ -35,7 +35,7 @@ const MAY_BE_NONE: [&str; 10] = [
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Numbers with bounds of their own: field, least, most, and why.
-const BOUNDS: [(&str, i64, i64, &str); 8] = [
+const BOUNDS: [(&str, i64, i64, &str); 10] = [
     ("publisher.batch_max", 2, 1000, "the server takes no larger batches"),
     ("publisher.batches_in_flight", 1, 1000, "each is held in memory"),
     ("publisher.queue", 1, 1_000_000, "each is held in memory"),
@@ -43,6 +43,8 @@ const BOUNDS: [(&str, i64, i64, &str); 8] = [
     ("ingress.max_body_bytes", 1, 1 << 30, "a body is held in memory"),
     ("ingress.max_connections", 1, 1_000_000, "each takes a file descriptor"),
     ("ingress.max_json_depth", 1, 128, "the parser goes no deeper"),
+    ("sessions.max_bytes", 1, 700_000, "encrypted, it must fit into a NATS message of 1 MiB"),
+    ("sessions.max_turns", 1, 10_000, "each takes some bytes beside its messages"),
     ("worker.slots", 1, 10_000, "each takes a connection"),
 ];
 

@@ -32,6 +32,10 @@ fn lifetimes(config: &Config, findings: &mut Findings) {
         format!("write more than {}: streams.max_delay, worker.call_timeout and worker.lease together", shown(needed));
     let retention = config.streams.retention;
     findings.unless(retention > needed, "streams.retention", shown(retention), instead);
+    let idle = config.sessions.idle_expiry;
+    let run = config.worker.call_timeout.saturating_add(config.worker.lease);
+    let instead = format!("write more than {}: worker.call_timeout and worker.lease together", shown(run));
+    findings.unless(idle > run, "sessions.idle_expiry", shown(idle), instead);
 }
 
 fn sizes(config: &Config, findings: &mut Findings) {

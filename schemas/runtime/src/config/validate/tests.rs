@@ -15,6 +15,8 @@ fn wrong(variables: &[(&str, &str)]) -> Vec<String> {
 
 const KEY: &str = r#"[{ key = "0123456789abcdef", tenant = "acme" }]"#;
 
+const FERNET: &str = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=";
+
 #[test]
 fn a_setting_out_of_its_range_is_refused() {
     for (field, value) in [
@@ -59,6 +61,11 @@ fn a_setting_out_of_its_range_is_refused() {
         ("telegram.token", "123:abc"),
         ("telegram.chat_id", "operators"),
         ("telegram.api_url", "api.telegram.org"),
+        ("sessions.max_bytes", "700001"),
+        ("sessions.idle_expiry", "10m 30s"),
+        ("sessions.encryption_key", "not a key"),
+        ("sessions.previous_keys", "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=,x"),
+        ("sessions.password", "long enough for one"),
         ("log.format", "xml"),
         ("log.level", "loud=very"),
         ("ops.listen", "9090"),
@@ -82,6 +89,8 @@ fn a_setting_at_the_edge_of_its_range_is_taken() {
         &[("nats.url", "a:4222, tls://user:password@b")],
         &[("nats.url", "nats://token@host")],
         &[("database.url", "sqlite::memory:"), ("redis.url", "rediss://:password@host/1")],
+        &[("sessions.encryption_key", FERNET), ("sessions.previous_keys", FERNET)],
+        &[("sessions.password", "twelve chars"), ("sessions.password_salt", "sixteen letters.")],
         &[("telegram.token", "123:abc"), ("telegram.chat_id", "-100123")],
         &[("telegram.chat_id", "@operators"), ("alerts.error_rate", "0")],
         &[("nats.cert_file", "Cargo.toml"), ("nats.key_file", "Cargo.toml")],
