@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use broker::Broker;
+use broker::{Broker, Sessions};
 use runtime::config::Config;
 use runtime::metrics::ChatMetrics;
 use schemas::catalog::Catalog;
@@ -25,6 +25,8 @@ pub(crate) struct App {
     pub(crate) config: Arc<Config>,
     /// Jobs in, records and tokens out.
     pub(crate) broker: Broker,
+    /// Conversations that are kept.
+    pub(crate) sessions: Sessions,
     /// Who serves which model.
     pub(crate) catalog: Catalog,
     /// Tokens of requests.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use broker::{BrokerError, SubmitError};
+use broker::{BrokerError, SessionError, SubmitError};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use schemas::dialect::{anthropic, openai_chat};
 use schemas::error::{ErrorBody, ErrorCode, Failure};
@@ -34,7 +34,7 @@ impl Surface {
         let any = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
         if any(&["/v1/messages", "/api/anthropic/"]) {
             Self::Anthropic
-        } else if any(&["/v1/chat/", "/v1/models", "/v1/responses"]) {
+        } else if any(&["/v1/chat/", "/v1/models", "/v1/responses", "/v1/conversations"]) {
             Self::OpenAi
         } else {
             Self::Native
@@ -211,6 +211,19 @@ impl From<SubmitError> for ApiError {
             )
             .open(),
             SubmitError::Broker(source) => Self::from(source).open(),
+        }
+    }
+}
+
+impl From<SessionError> for ApiError {
+    fn from(error: SessionError) -> Self {
+        let failure = Failure::from(&error);
+        match error {
+            SessionError::Broker(source) => source.into(),
+            SessionError::Locked | SessionError::Busy => {
+                tracing::error!(error = chain(&error), "a session failed a request");
+                Self::unavailable(failure.message)
+            }
         }
     }
 }

@@ -31,6 +31,7 @@ mod responses;
 mod route;
 mod router;
 mod server;
+mod session;
 mod stream;
 mod submit;
 mod waiters;
@@ -38,7 +39,7 @@ mod waiters;
 use std::io;
 use std::sync::Arc;
 
-use broker::Broker;
+use broker::{Broker, BrokerError, Sessions};
 use runtime::config::Config;
 use runtime::health::Health;
 use runtime::metrics::Metrics;
@@ -72,6 +73,9 @@ pub enum IngressError {
     /// The providers file does not make sense.
     #[error("the providers file does not make sense: {}", .0.join("; "))]
     Providers(Vec<String>),
+    /// The keys of sessions cannot be used.
+    #[error("sessions cannot be opened")]
+    Sessions(#[from] BrokerError),
     /// A metric's name is taken: ingress runs once a process.
     #[error("metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -91,7 +95,9 @@ pub async fn run(
     let (seen, queue) = watch::channel(None);
     let recorder = RecorderMetrics::register(&metrics.registry)?;
     let health = Health::of_role("ingress", config.health.ttl, config.health.timeout, &metrics.registry)?;
-    let app = assemble(config, broker, &metrics, queue, shutdown.clone())?;
+    let counter = context::Counter::new(count::REMEMBERED);
+    let sessions = Sessions::open(&broker, &config.sessions, session::count(&counter)).await?;
+    let app = assemble((config, broker, sessions, counter), &metrics, queue, shutdown.clone())?;
     components::register(&health, &app);
     let mut tasks = start_tasks(&app, &health, recorder, seen);
     let router = router::router(&app, ops::router(metrics, health));
@@ -107,8 +113,7 @@ pub async fn run(
 }
 
 fn assemble(
-    config: Arc<Config>,
-    broker: Broker,
+    (config, broker, sessions, counter): (Arc<Config>, Broker, Sessions, context::Counter),
     metrics: &Metrics,
     queue: watch::Receiver<Option<QueueStatus>>,
     shutdown: CancellationToken,
@@ -117,7 +122,8 @@ fn assemble(
     let breaks = rejoin::breaks::Breaks::new(config.ingress.retry_join, series.clients.broken.clone());
     Ok(Arc::new(App {
         catalog: catalog(&config)?,
-        counter: context::Counter::new(count::REMEMBERED),
+        counter,
+        sessions,
         store: Store::open(&config.database, &config.data_dir)?,
         keys: auth::Keys::new(&config.ingress),
         memory: memory::BodyMemory::new(config.ingress.body_memory_bytes),

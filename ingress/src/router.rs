@@ -20,8 +20,8 @@ use crate::error::ApiError;
 use crate::linger::linger;
 use crate::observe::observe;
 use crate::route::{
-    alerts, chat_completions, dead, dead_list, fallback, job_events, job_list, jobs, messages, models, openapi,
-    queue_status, response_items, responses,
+    alerts, chat_completions, conversation_items, conversations, dead, dead_list, fallback, job_events, job_list, jobs,
+    messages, models, openapi, queue_status, response_items, responses, sessions,
 };
 
 /// Most bytes of a path with its query.
@@ -62,6 +62,15 @@ pub(crate) const ROUTES: &[Route] = &[
     route("/v1/dead", Access::Key, &["GET"], || get(dead_list::list)),
     route("/v1/dead/{id}", Access::Key, &["GET", "DELETE"], || get(dead::get).delete(dead::delete)),
     route("/v1/dead/{id}/replay", Access::Key, &["POST"], || post(dead::replay)),
+    route("/v1/sessions/{id}", Access::Key, &["DELETE", "GET"], || get(sessions::get).delete(sessions::delete)),
+    route("/v1/sessions/{id}/clear", Access::Key, &["POST"], || post(sessions::clear)),
+    route("/v1/conversations", Access::Key, &["POST"], || post(conversations::create)),
+    route("/v1/conversations/{id}", Access::Key, &["DELETE", "GET", "POST"], || {
+        get(conversations::get).post(conversations::update).delete(conversations::delete)
+    }),
+    route("/v1/conversations/{id}/items", Access::Key, &["GET", "POST"], || {
+        get(conversation_items::list).post(conversation_items::create)
+    }),
     route("/v1/chat/completions", Access::Key, &["POST"], || post(chat_completions::create)),
     route("/v1/responses", Access::Key, &["POST"], || post(responses::create)),
     route("/v1/responses/{id}", Access::Key, &["DELETE", "GET"], || get(responses::get).delete(responses::delete)),

@@ -51,6 +51,8 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, EnvelopeError> {
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
+mod samples_session;
+#[cfg(test)]
 mod samples_wide;
 #[cfg(test)]
 mod tests;

@@ -133,8 +133,9 @@ pub struct Surface {
 /// What a result keeps of its request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
-    /// How it is shown.
-    pub surface: Surface,
+    /// How it is shown, by an API that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surface: Option<Surface>,
     /// The request, or where it is, if it is to be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Payload>,

@@ -14,6 +14,7 @@ pub mod error;
 pub mod id;
 pub mod job;
 pub mod routing;
+pub mod session;
 pub mod state;
 pub mod stats;
 pub mod subject;

@@ -209,6 +209,9 @@ pub struct JobResult {
     /// What is kept of the request, for an API that shows it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<Box<Kept>>,
+    /// The number of this turn in its session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u64>,
     /// How the answer was cut into the deltas that were published, so that they can be made again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,

@@ -27,6 +27,8 @@ pub const DEAD_BODIES: &str = "DEAD_BODIES";
 pub const BREAKERS: &str = "BREAKERS";
 /// KV bucket of open alerts, by fingerprint.
 pub const INCIDENTS: &str = "INCIDENTS";
+/// KV bucket of sessions: of each its history, and the line of its waiting turns.
+pub const SESSIONS: &str = "SESSIONS";
 /// The workers' durable consumer, on each lane and on DELAYED.
 pub const WORKERS: &str = "workers";
 /// The recorder's durable consumer.

@@ -81,6 +81,9 @@ pub struct JobView {
     pub lane: Lane,
     /// Its session.
     pub session: Option<String>,
+    /// Its number among the session's turns, once it is one of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub turn: Option<u64>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its first attempt began.
@@ -130,6 +133,7 @@ impl JobView {
             view.output.clone_from(&result.output);
             view.usage = result.usage;
             view.error = result.error.as_ref().map(|failure| ErrorBody::new(failure, &state.head.trace_id));
+            view.turn = result.turn;
             view.context = result.context;
             view.warnings.clone_from(&result.warnings);
         }
@@ -148,6 +152,7 @@ impl JobView {
             provider: None,
             lane: head.lane,
             session: head.session.clone(),
+            turn: None,
             created_at: head.created_at,
             started_at: None,
             finished_at: None,

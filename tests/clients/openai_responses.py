@@ -265,6 +265,52 @@ def chained() -> None:
     assert [item.role for item in items] == ["user", "assistant", "user", "assistant", "user"], items
 
 
+def conversations() -> None:
+    """The test looks at what the provider was sent."""
+    model = f"{MODEL}-talk"
+    seed = [{"role": "user", "content": "zero"}, {"role": "assistant", "content": "fake: zero"}]
+    made = client.conversations.create(items=seed, metadata={"topic": "numbers"})
+    assert made.id.startswith("conv_") and made.object == "conversation", made
+    assert made.created_at > 1_700_000_000 and made.metadata == {"topic": "numbers"}, made
+    first = client.responses.create(model=model, input="first", instructions="be brief", conversation=made.id)
+    assert first.output_text == "fake: first" and first.conversation.id == made.id, first
+    assert client.responses.retrieve(first.id).conversation.id == made.id
+    started = client.responses.create(model=model, input="second", conversation={"id": made.id}, background=True)
+    third = client.responses.create(model=model, input="third", conversation=made.id, stream=True)
+    events = list(third)
+    assert client.responses.retrieve(started.id).status == "completed", "its turn came first"
+    assert events[-1].response.output_text == "fake: third" and events[0].response.conversation.id == made.id, events
+    items = list(client.conversations.items.list(made.id, order="asc", limit=3))
+    asked = ["zero", "first", "second", "third"]
+    assert [item.content[0].text for item in items] == [word for ask in asked for word in (ask, f"fake: {ask}")], items
+    assert [item.role for item in items] == ["user", "assistant"] * 4 and len({item.id for item in items}) == 8, items
+    newest = client.conversations.items.list(made.id, limit=1)
+    assert newest.data == items[-1:] and newest.has_more, newest
+    added = client.conversations.items.create(made.id, items=[{"role": "user", "content": "aside"}])
+    assert [item.content[0].text for item in added.data] == ["aside"] and not added.has_more, added
+    assert list(client.conversations.items.list(made.id, order="asc")) == items + added.data
+    assert client.conversations.update(made.id, metadata={"topic": "other"}).metadata == {"topic": "other"}
+    assert client.conversations.retrieve(made.id).metadata == {"topic": "other"}
+
+
+def conversations_end() -> None:
+    gone = client.conversations.create()
+    assert gone.metadata == {} and client.conversations.items.list(gone.id).data == [], gone
+    deleted = client.conversations.delete(gone.id)
+    assert deleted.id == gone.id and deleted.deleted and deleted.object == "conversation.deleted", deleted
+    for call in (
+        lambda: client.conversations.retrieve(gone.id),
+        lambda: client.conversations.update(gone.id, metadata={}),
+        lambda: client.conversations.delete(gone.id),
+        lambda: client.conversations.items.list(gone.id),
+        lambda: client.conversations.items.create(gone.id, items=[{"role": "user", "content": "x"}]),
+        lambda: client.responses.create(model=MODEL, input=ASKED, conversation=gone.id),
+        lambda: client.responses.create(model=MODEL, input=ASKED, conversation={"id": "conv_unknown"}),
+    ):
+        error = raises(openai.NotFoundError, call)
+        assert error.param == "conversation" and error.type == "invalid_request_error", error
+
+
 def asynchronous() -> None:
     async def all_at_once() -> None:
         whole, stream, started = await asyncio.gather(
@@ -300,6 +346,7 @@ def bad_requests() -> None:
     refused("temperature", temperature=3)
     refused("store", background=True, store=False)
     refused("previous_response_id", previous_response_id="resp_00000000000000000000000000")
+    refused("conversation", previous_response_id="resp_00000000000000000000000000", conversation="conv_1")
 
 
 def unknown() -> None:
@@ -343,6 +390,8 @@ run(
         not_stored,
         input_items,
         chained,
+        conversations,
+        conversations_end,
         asynchronous,
         bad_requests,
         unknown,

@@ -81,7 +81,7 @@ async fn the_official_openai_package_works() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_official_openai_package_has_responses() {
     let (provider, cluster) = started(Speech::Chat).await;
-    passes("openai_responses.py", &format!("{}/v1", cluster.ingress.base()), 25).await;
+    passes("openai_responses.py", &format!("{}/v1", cluster.ingress.base()), 27).await;
     let calls = provider.calls_of("fake-chain");
     let talk = ["first", "fake: first", "second", "fake: second", "third"];
     let talk: Vec<_> = ["user", "assistant"].into_iter().cycle().zip(talk.map(str::to_owned)).collect();
@@ -89,6 +89,11 @@ async fn the_official_openai_package_has_responses() {
     assert_eq!(said(&calls[0]), [system("be brief"), talk[..1].to_vec()].concat());
     assert_eq!(said(&calls[1]), [system("be long"), talk[..3].to_vec()].concat());
     assert_eq!(said(&calls[2]), talk);
+    let calls = provider.calls_of("fake-talk");
+    let seed = vec![("user", "zero".to_owned()), ("assistant", "fake: zero".to_owned())];
+    assert_eq!(said(&calls[0]), [system("be brief"), seed.clone(), talk[..1].to_vec()].concat());
+    assert_eq!(said(&calls[1]), [seed.clone(), talk[..3].to_vec()].concat());
+    assert_eq!(said(&calls[2]), [seed, talk].concat());
     let calls = provider.calls_of("fake-tools");
     assert_eq!(calls[0].body["messages"], calls[1].body["messages"], "told by the client, or by its earlier response");
     pictured(&provider);
@@ -115,7 +120,7 @@ async fn all_pass_over(speech: Speech) {
     let (_provider, cluster) = started(speech).await;
     let base = cluster.ingress.base();
     passes("openai_sdk.py", &format!("{base}/v1"), 14).await;
-    passes("openai_responses.py", &format!("{base}/v1"), 25).await;
+    passes("openai_responses.py", &format!("{base}/v1"), 27).await;
     passes("anthropic_sdk.py", base, 20).await;
 }
 

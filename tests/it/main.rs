@@ -26,6 +26,7 @@ mod retries;
 mod roles;
 mod routing;
 mod secrets;
+mod sessions;
 mod shutdown;
 mod single_process;
 mod sweeper;

@@ -84,6 +84,14 @@ impl Ending {
         Self::Finish { phase: Phase::Failed, result: Box::new(result), ends }
     }
 
+    /// Answered, it is the turn of this number in its session.
+    pub(crate) fn of_turn(mut self, number: Option<u64>) -> Self {
+        if let Self::Finish { phase: Phase::Completed | Phase::Incomplete, result, .. } = &mut self {
+            result.turn = number;
+        }
+        self
+    }
+
     /// Its deadline passed while it ran; what was on its way was dropped.
     pub(crate) fn expired(flight: &Flight) -> Self {
         let failure = Failure::new(ErrorCode::Expired, "the job's deadline passed before it could be completed");

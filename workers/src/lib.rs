@@ -11,6 +11,7 @@ mod metrics;
 mod process;
 pub mod provider;
 mod rounds;
+mod session;
 mod stats;
 mod waste;
 mod worker;
@@ -63,7 +64,7 @@ pub async fn run(
     let worker = worker::build(&config, &broker, &metrics, &mut services, &shutdown).await?;
     let slots = Arc::new(Semaphore::new(config.worker.slots as usize));
     let mut intake = broker.intake(slots).await?;
-    broker.keep_clean(intake.side_door());
+    broker.keep_clean(intake.side_door(), worker.sessions.clone());
     services.spawn(stats::publish(Arc::clone(&worker)));
     tracing::info!(worker.slots = config.worker.slots, worker.name = broker.instance(), "worker started");
     let mut jobs = JoinSet::new();

@@ -16,6 +16,7 @@ use crate::ending::Ending;
 use crate::flight::Flight;
 use crate::provider::route::Route;
 use crate::rounds::{Rounds, first_plan};
+use crate::session;
 use crate::waste::Reason;
 use crate::worker::Worker;
 
@@ -34,7 +35,10 @@ pub(crate) async fn process(worker: &Worker, delivery: Delivery) {
 
 async fn claim_and_run(worker: &Worker, delivery: Delivery) {
     let started = Instant::now();
-    let head = &delivery.job.head;
+    if let Some(wait) = session::held_back(worker, &delivery.job).await {
+        return delivery.put_off(wait).await;
+    }
+    let head = delivery.job.head.clone();
     let route = worker.providers.route(&head.model, head.provider.as_deref(), worker.broker.now());
     let plan = first_plan(&route);
     let repeated = worker.seen.seen(delivery.job.id).await == Some(true);
@@ -47,6 +51,7 @@ async fn claim_and_run(worker: &Worker, delivery: Delivery) {
         Ok(Claimed::Settled(outcome)) => tracing::debug!(outcome, "delivery settled without a claim"),
         Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "job not claimed"),
     }
+    session::settle(worker, &head).await;
 }
 
 async fn run(worker: &Worker, lease: Lease, route: Route<'_>, started: Instant) {

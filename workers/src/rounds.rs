@@ -21,6 +21,7 @@ use crate::provider::call::CallError;
 use crate::provider::limit::Held;
 use crate::provider::retry::{Next, Round};
 use crate::provider::route::Route;
+use crate::session;
 use crate::waste::Reason;
 use crate::worker::Worker;
 use leg::{Leg, Ready};
@@ -77,10 +78,11 @@ impl<'a> Rounds<'a> {
     ) -> Result<Ending, Gone> {
         let open = first_plan(&route);
         let notes = Notes { warnings: lease.job.warnings.clone(), ..Notes::default() };
-        match fit::load(worker, &lease.job).await {
-            Ok(request) => {
+        match session::load(worker, &lease.job).await {
+            Ok((request, turn)) => {
                 let hedge_after = worker.providers.registry().catalog().routing(&request.model).hedge_after;
-                Self { worker, lease, flight, request, open, notes, hedge_after }.ask_all(route).await
+                let rounds = Self { worker, lease, flight, request, open, notes, hedge_after };
+                Ok(rounds.ask_all(route).await?.of_turn(turn))
             }
             Err(failure) => Ok(Ending::failed(failure, flight.all_ends(Outcome::Aborted), notes)),
         }

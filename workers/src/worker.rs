@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use broker::{Broker, Plan, Resolution};
+use broker::{Broker, Plan, Resolution, Sessions};
 use context::{Counter, Encoding};
 use runtime::config::Config;
 use runtime::metrics::{ChatMetrics, Metrics};
@@ -40,6 +40,7 @@ pub(crate) struct Worker {
     pub(crate) providers: Providers,
     pub(crate) retries: Retries,
     pub(crate) counter: Counter,
+    pub(crate) sessions: Sessions,
     pub(crate) seen: Seen,
     pub(crate) alarm: Alarm,
     pub(crate) metrics: WorkerMetrics,
@@ -93,6 +94,7 @@ pub(crate) async fn build(
     let (alarm, publish) = Alarm::new(broker.clone());
     services.spawn(publish);
     services.spawn(tell(alarm.clone(), broker.clone(), changes));
+    let sessions = Sessions::open(broker, &config.sessions, crate::session::count(&counter)).await?;
     let worker = Arc::new(Worker {
         providers: Providers::new(registry, limits, breakers, provider_metrics),
         retries: Retries::new(config.retry.clone(), config.streams.max_delay),
@@ -104,6 +106,7 @@ pub(crate) async fn build(
         config: Arc::clone(config),
         broker: broker.clone(),
         counter,
+        sessions,
         alarm,
     });
     let (follower, stopped) = (Arc::clone(&worker), shutdown.clone());

@@ -50,6 +50,7 @@ pub(super) fn view(number: u128, status: Status) -> JobView {
         provider: None,
         lane: Lane::Normal,
         session: None,
+        turn: None,
         created_at: Timestamp::default(),
         started_at: None,
         finished_at: None,

@@ -26,7 +26,7 @@ pub(crate) async fn options(app: &App, id: JobId, found: &Found) -> Result<Optio
     let surface = match found {
         Found::Waiting { job, .. } => job.surface.clone(),
         Found::Recorded(record) => match record.state.result.as_ref().and_then(|result| result.kept.as_ref()) {
-            Some(kept) => Some(kept.surface.clone()),
+            Some(kept) => kept.surface.clone(),
             None => app.broker.submitted(id).await?.and_then(|job| job.surface),
         },
     };

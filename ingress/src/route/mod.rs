@@ -2,6 +2,8 @@
 
 pub(crate) mod alerts;
 pub(crate) mod chat_completions;
+pub(crate) mod conversation_items;
+pub(crate) mod conversations;
 pub(crate) mod dead;
 pub(crate) mod dead_list;
 pub(crate) mod fallback;
@@ -14,6 +16,7 @@ pub(crate) mod openapi;
 pub(crate) mod queue_status;
 pub(crate) mod response_items;
 pub(crate) mod responses;
+pub(crate) mod sessions;
 
 use axum::response::{IntoResponse, Response};
 use prometheus::IntGauge;

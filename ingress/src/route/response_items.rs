@@ -32,15 +32,17 @@ pub(crate) async fn list(
     Ok(about(known.id, Json(query.page(items)?)))
 }
 
+/// Which page of a list of items.
 #[derive(Debug)]
-struct Query {
+pub(super) struct Query {
     limit: usize,
     ascending: bool,
     after: Option<String>,
 }
 
 impl Query {
-    fn parse(query: &str) -> Result<Self, Failure> {
+    /// Reads what a path asks for.
+    pub(super) fn parse(query: &str) -> Result<Self, Failure> {
         let mut parsed = Self { limit: LIMIT as usize, ascending: false, after: None };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match (&*name, &*value) {
@@ -55,7 +57,8 @@ impl Query {
         Ok(parsed)
     }
 
-    fn page(&self, mut items: Vec<Value>) -> Result<Value, Failure> {
+    /// One page of `items`, which are oldest first.
+    pub(super) fn page(&self, mut items: Vec<Value>) -> Result<Value, Failure> {
         if !self.ascending {
             items.reverse();
         }

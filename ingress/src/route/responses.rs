@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 use url::form_urlencoded;
 
-use super::about;
+use super::{about, conversations};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::body::JsonBody;
@@ -38,6 +38,9 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let mut body = call::read(ROUTE, decode, body).await?;
     let options = options_of(&body);
+    if let Some(conversation) = &options.conversation {
+        conversations::known(&app, &caller, conversation).await?;
+    }
     body.asked.submission.surface = Some(kept::surface(&options)?);
     if chain::extend(&app, &caller, &options, &mut body.asked.submission.request).await? {
         body.has_grown();
@@ -125,16 +128,11 @@ fn decode(object: Map<String, Value>) -> Result<Asked, Failure> {
             "a background response must be stored: leave `store` out or set it to true",
         ));
     }
-    if options.conversation.is_some() {
-        return Err(Failure::invalid(
-            "conversation",
-            "conversations are not kept here: go on with `previous_response_id`",
-        ));
-    }
     let strategy = if options.truncate { ContextStrategy::Auto } else { ContextStrategy::Disabled };
     let submission = Submission {
         lane: options.lane().unwrap_or(Lane::Normal),
         metadata: options.metadata.clone(),
+        session: options.conversation.clone(),
         context: ContextOptions { strategy: Some(strategy), ..ContextOptions::default() },
         request: decoded.request,
         warnings: decoded.warnings,
@@ -196,7 +194,8 @@ mod tests {
             body
         };
         assert_eq!(refused(body(json!({"background": true, "store": false}))).as_deref(), Some("store"));
-        assert_eq!(refused(body(json!({"conversation": "conv_1"}))).as_deref(), Some("conversation"));
+        let both = body(json!({"conversation": "conv_1", "previous_response_id": "resp_1"}));
+        assert_eq!(refused(both).as_deref(), Some("conversation"));
     }
 
     #[test]

@@ -39,12 +39,16 @@ pub(super) fn moment(param: &str, value: &Value) -> Result<Timestamp, Failure> {
 
 pub(super) fn session(value: &Value) -> Result<String, Failure> {
     let text = string("session", value)?;
-    let length = text.chars().count();
-    if !(1..=LONGEST_SESSION).contains(&length) || text.chars().any(char::is_control) {
+    if !is_session_name(text) {
         let message = format!("expected 1 to {LONGEST_SESSION} characters, none of them a control character");
         return Err(Failure::invalid("session", message));
     }
     Ok(text.to_owned())
+}
+
+/// Whether a session may have this name.
+pub(crate) fn is_session_name(name: &str) -> bool {
+    (1..=LONGEST_SESSION).contains(&name.chars().count()) && !name.chars().any(char::is_control)
 }
 
 pub(super) fn on_ambiguous(value: &Value) -> Result<OnAmbiguous, Failure> {
@@ -68,7 +72,8 @@ pub(super) fn context(value: &Value) -> Result<ContextOptions, Failure> {
     Ok(options)
 }
 
-pub(super) fn metadata(value: &Value) -> Result<BTreeMap<String, String>, Failure> {
+/// At most 16 labels of a text each.
+pub(crate) fn metadata(value: &Value) -> Result<BTreeMap<String, String>, Failure> {
     let Value::Object(labels) = value else { return Err(expected("metadata", "an object of strings", value)) };
     if labels.len() > MOST_LABELS {
         let message = format!("expected at most {MOST_LABELS} labels, found {}", labels.len());

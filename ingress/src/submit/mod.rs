@@ -22,8 +22,9 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{ApiError, chain};
 use crate::request_id::RequestId;
+use crate::session;
 
-pub(crate) use fields::lane as parse_lane;
+pub(crate) use fields::{is_session_name, lane as parse_lane, metadata as parse_metadata};
 pub(crate) use identity::Identity;
 
 /// The neutral form may be this many times as large as the JSON it came from: keys are longer, numbers are shorter.
@@ -105,7 +106,7 @@ pub(crate) async fn submit(app: &App, origin: Origin<'_>, submission: Submission
 async fn admit_and_publish(app: &App, origin: Origin<'_>, submission: Submission) -> Result<Submitted, ApiError> {
     let now = app.broker.now();
     let identity = origin.identity;
-    if let Err(refusal) = admit::admit(app, &submission, now) {
+    if let Err(refusal) = admitted(app, &origin, &submission, now).await {
         // What was accepted once stays accepted, whatever has changed since: a passed deadline, a model that went.
         if !known(app, identity).await? {
             return Err(refusal);
@@ -115,7 +116,13 @@ async fn admit_and_publish(app: &App, origin: Origin<'_>, submission: Submission
     let patience = app.config.ingress.submit_timeout;
     let accepted = app.broker.submit(&job, identity.repeat, patience).await?;
     job.head = accepted.head;
+    session::join(app, &job, accepted.replayed).await?;
     Ok(Submitted { job, replayed: accepted.replayed })
+}
+
+async fn admitted(app: &App, origin: &Origin<'_>, submission: &Submission, now: Timestamp) -> Result<(), ApiError> {
+    admit::admit(app, submission, now)?;
+    session::has_room(app, &origin.caller.tenant, submission).await
 }
 
 /// Whether a keyed id stands for a job already.

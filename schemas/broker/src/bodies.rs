@@ -6,7 +6,7 @@ use bytes::Bytes;
 use schemas::chat::ChatRequest;
 use schemas::id::JobId;
 use schemas::job::{Job, Kept, Payload};
-use schemas::state::JobResult;
+use schemas::state::{JobResult, Phase};
 use schemas::{envelope, subject};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
@@ -85,15 +85,23 @@ impl Broker {
         store.map_err(BrokerError::other("the object store cannot be reached"))
     }
 
-    /// What the result of `job` keeps of its request. A large one goes to the object store, so that the record stays small.
-    pub(crate) async fn keep_request(&self, job: &Job) -> Result<Option<Box<Kept>>, BrokerError> {
-        let Some(surface) = job.surface.clone() else { return Ok(None) };
+    /// What the result of `job` keeps of its request: what its API shows of it, and what its session takes of a turn that
+    /// was answered. A large one goes to the object store, so that the record stays small.
+    pub(crate) async fn keep_request(&self, job: &Job, phase: Phase) -> Result<Option<Box<Kept>>, BrokerError> {
+        let surface = job.surface.clone();
+        let stored = surface.as_ref().is_some_and(|surface| surface.store);
+        let answered = matches!(phase, Phase::Completed | Phase::Incomplete);
+        let turn = answered && job.head.session.is_some();
         let request = match &job.request {
-            _ if !surface.store => None,
-            stored @ Payload::Stored { .. } => Some(stored.clone()),
-            Payload::Inline(request) => Some(self.keep_inline(job.id, request).await?),
+            _ if !stored && !turn => None,
+            elsewhere @ Payload::Stored { .. } => Some(elsewhere.clone()),
+            Payload::Inline(request) if stored => Some(self.keep_inline(job.id, request).await?),
+            Payload::Inline(request) => {
+                let messages = ChatRequest { messages: request.messages.clone(), ..ChatRequest::default() };
+                Some(self.keep_inline(job.id, &messages).await?)
+            }
         };
-        Ok(Some(Box::new(Kept { surface, request })))
+        Ok((surface.is_some() || request.is_some()).then(|| Box::new(Kept { surface, request })))
     }
 
     async fn keep_inline(&self, id: JobId, request: &ChatRequest) -> Result<Payload, BrokerError> {

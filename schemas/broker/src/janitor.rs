@@ -8,12 +8,13 @@ use strum::IntoEnumIterator;
 use crate::broker::Broker;
 use crate::error::BrokerError;
 use crate::intake::SideDoor;
+use crate::sessions::Sessions;
 
 impl Broker {
     /// Purges at the configured interval, and sweeps, until the broker is closed. Any number of processes may do so. What
     /// the sweeper finds forgotten by the broker comes to the worker through `side_door`.
-    pub fn keep_clean(&self, side_door: SideDoor) {
-        self.keep_swept(side_door);
+    pub fn keep_clean(&self, side_door: SideDoor, sessions: Sessions) {
+        self.keep_swept(side_door, sessions);
         let broker = self.clone();
         self.spawn(async move {
             let mut purged = [0; 4];

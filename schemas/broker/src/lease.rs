@@ -151,7 +151,7 @@ impl Lease {
     /// [`BrokerError`] when it cannot be encoded or stored at all; the job is then run again after its lease.
     pub async fn finish(self, phase: Phase, mut result: JobResult, ends: &[Resolution]) -> Result<bool, BrokerError> {
         self.broker.store_large_output(self.job.id, &mut result).await?;
-        result.kept = self.broker.keep_request(&self.job).await?;
+        result.kept = self.broker.keep_request(&self.job, phase).await?;
         let Self { broker, job, nonce, ticket, held, .. } = self;
         let (held, now) = (held.into_inner(), broker.now());
         let mine = Box::new(held.resolved(ends, now));

@@ -28,6 +28,10 @@ pub(crate) struct BrokerMetrics {
     pub(crate) lost: IntCounter,
     /// `portbroker_forgotten_jobs_total`
     pub(crate) forgotten: IntCounter,
+    /// `portbroker_session_turns_total`
+    pub(crate) turns: IntCounter,
+    /// `portbroker_session_turns_dropped_total`
+    pub(crate) turns_dropped: IntCounter,
     /// `portbroker_nats_connected`
     pub(crate) connected: IntGauge,
     /// `portbroker_nats_events_total{event}`
@@ -64,6 +68,8 @@ impl BrokerMetrics {
             purged: counter("portbroker_purged_messages_total", "Finished jobs purged from the lanes")?,
             lost: counter("portbroker_lost_jobs_total", "Jobs failed because their message was lost")?,
             forgotten: counter("portbroker_forgotten_jobs_total", "Jobs whose message the broker stopped delivering")?,
+            turns: counter("portbroker_session_turns_total", "Turns added to sessions")?,
+            turns_dropped: counter("portbroker_session_turns_dropped_total", "Oldest turns that full sessions let go")?,
             connected: registered(registry, connected)?,
             events: counters("portbroker_nats_events_total", "Events of the NATS connection", &["event"])?,
             clock_offset: registered(registry, offset)?,

@@ -26,8 +26,9 @@ pub(crate) async fn set_up(js: &Context, config: &Config) -> Result<(), BrokerEr
         ensure(js, retries(config)).await?;
     }
     for bucket in [subject::BREAKERS, subject::INCIDENTS] {
-        ensure_bucket(js, bucket, limits).await?;
+        ensure_bucket(js, bucket, Duration::ZERO, limits).await?;
     }
+    ensure_bucket(js, subject::SESSIONS, config.sessions.idle_expiry, limits).await?;
     ensure_objects(js, subject::BODIES, limits.retention, -1, limits).await?;
     ensure_objects(js, subject::DEAD_BODIES, limits.dead_max_age, limits.dead_max_bytes, limits).await?;
     ensure_consumers(js, config).await
@@ -136,9 +137,20 @@ fn file(name: &str, limits: &StreamsConfig) -> Stream {
     }
 }
 
-async fn ensure_bucket(js: &Context, bucket: &str, limits: &StreamsConfig) -> Result<(), BrokerError> {
-    let config =
-        kv::Config { bucket: bucket.to_owned(), history: 1, num_replicas: limits.replicas, ..kv::Config::default() };
+/// What was not changed for `max_age` goes; zero keeps all.
+async fn ensure_bucket(
+    js: &Context,
+    bucket: &str,
+    max_age: Duration,
+    limits: &StreamsConfig,
+) -> Result<(), BrokerError> {
+    let config = kv::Config {
+        bucket: bucket.to_owned(),
+        history: 1,
+        max_age,
+        num_replicas: limits.replicas,
+        ..kv::Config::default()
+    };
     js.create_or_update_key_value(config).await.map_err(BrokerError::other("a bucket cannot be set up"))?;
     Ok(())
 }

@@ -21,6 +21,7 @@ use crate::error::BrokerError;
 use crate::intake::SideDoor;
 use crate::protocol::Record;
 use crate::protocol::sweeping::{Sweeping, is_deletable, rest_of_patience};
+use crate::sessions::Sessions;
 use crate::settle::Ticket;
 use crate::store::PHASE_HEADER;
 
@@ -31,7 +32,7 @@ const AT_ONCE: usize = 1000;
 
 impl Broker {
     /// Looks for lost and for ended work until the broker is closed. Any number of processes may do so: they share it.
-    pub(crate) fn keep_swept(&self, side_door: SideDoor) {
+    pub(crate) fn keep_swept(&self, side_door: SideDoor, sessions: Sessions) {
         let broker = self.clone();
         self.spawn(async move {
             let mut cursors = [0; 3];
@@ -39,6 +40,9 @@ impl Broker {
                 tokio::time::sleep(broker.0.config.streams.sweep_interval).await;
                 if let Err(error) = broker.sweep(&mut cursors, &side_door).await {
                     tracing::debug!(error = %error, "not swept");
+                }
+                if let Err(error) = sessions.sweep().await {
+                    tracing::debug!(error = %error, "sessions not swept");
                 }
             }
         });

@@ -172,6 +172,7 @@ pub(crate) fn state() -> JobState {
         warnings: vec![Warning { code: "w".to_owned(), param: Some("n".to_owned()), message: "m".to_owned() }],
         dead: true,
         kept: None,
+        turn: None,
         trace: None,
         logprobs: Vec::new(),
         extra: extra("openai_chat"),

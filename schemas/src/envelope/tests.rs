@@ -77,6 +77,15 @@ fn what_was_added_for_other_wire_apis_is_stored_as_ever() {
     }
 }
 
+#[test]
+fn a_session_is_stored_as_ever() {
+    let places = ["/turns/0", "/turns/0/messages/0", "/summary"];
+    check(&samples_session::history(), &[include_str!("../../golden/session_history.v1.hex")], &places);
+    check(&samples_session::queue(), &[include_str!("../../golden/session_queue.v1.hex")], &[]);
+    let places = ["/result", "/result/kept"];
+    check(&samples_session::state(), &[include_str!("../../golden/job_state_turn.v1.hex")], &places);
+}
+
 /// The wide samples have every field that the first ones leave out.
 #[test]
 fn no_field_of_the_neutral_form_is_without_a_sample() {

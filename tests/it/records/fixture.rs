@@ -81,6 +81,7 @@ pub(super) fn job(number: u128, accepted: i64) -> JobView {
         provider: None,
         lane: Lane::Normal,
         session: None,
+        turn: None,
         created_at,
         started_at: None,
         finished_at: None,

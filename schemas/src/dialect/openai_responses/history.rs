@@ -1,11 +1,15 @@
-//! The input of a request, as its client may ask for it again.
+//! The input of a request, as its client may ask for it again; and items that make no request.
 
 use serde_json::Value;
 
+use super::content::Seen;
 use super::write::{Audience, Writer};
-use super::{ClientOptions, ids};
+use super::{ClientOptions, ids, input};
 use crate::chat::{Message, Tool};
 use crate::dialect::carry::Notes;
+use crate::dialect::read::{Mismatch, Path};
+use crate::error::Failure;
+use crate::state::Warning;
 
 /// `messages` less the instructions, which belong to one request alone: neither its input items nor what a later
 /// request goes on from.
@@ -24,4 +28,14 @@ pub fn input_items(messages: &[Message], tools: &[Tool], response_id: &str) -> V
         writer.message(message, index);
     }
     writer.into_items()
+}
+
+/// The messages of a list of items that a client adds to a conversation under the name `param`, and what it should know.
+///
+/// # Errors
+/// `invalid_request` whose `param` is the path of the item's field at fault.
+pub fn decode_items(items: Value, param: &str) -> Result<(Vec<Message>, Vec<Warning>), Failure> {
+    let mut seen = Seen { of_client: true, ..Seen::default() };
+    let messages = input::decode(items, &Path::Field(&Path::Root, param), &mut seen).map_err(Mismatch::of_client)?;
+    Ok((messages, seen.notes.warnings))
 }

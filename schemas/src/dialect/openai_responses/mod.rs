@@ -37,7 +37,7 @@ mod tests;
 
 pub use encode::encode_request;
 pub use fields::FIELDS;
-pub use history::{input_items, without_instructions};
+pub use history::{decode_items, input_items, without_instructions};
 pub use options::ClientOptions;
 pub use request::{KNOWN_FIELDS, decode_request};
 pub use response::{decode_response, encode_response, encode_without_output};
