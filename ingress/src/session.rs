@@ -29,7 +29,7 @@ pub(crate) fn count(counter: &Counter) -> CountTokens {
 pub(crate) async fn has_room(app: &App, tenant: &str, submission: &Submission) -> Result<(), ApiError> {
     let later = submission.not_before.is_some_and(|moment| moment > app.broker.now());
     let Some(name) = submission.session.as_deref().filter(|_| !later) else { return Ok(()) };
-    let waiting = bounded(app, app.sessions.waiting(tenant, name)).await?;
+    let waiting = within(app.config.ingress.submit_timeout, app.sessions.waiting(tenant, name)).await?;
     if waiting < app.config.sessions.max_waiting {
         return Ok(());
     }
@@ -47,7 +47,7 @@ pub(crate) async fn join(app: &App, job: &Job, replayed: bool) -> Result<(), Api
     if job.head.session.is_none() || later {
         return Ok(());
     }
-    let joined = bounded(app, async {
+    let joined = within(app.config.ingress.submit_timeout, async {
         loop {
             match app.sessions.join(&job.head, job.id, replayed).await {
                 Err(SessionError::Broker(_)) => tokio::time::sleep(AGAIN).await,
@@ -58,9 +58,14 @@ pub(crate) async fn join(app: &App, job: &Job, replayed: bool) -> Result<(), Api
     joined.await.map_err(ApiError::open)
 }
 
-/// What is asked of sessions, within the time that a submit may take.
+/// What a client asks of its sessions. Settling may count a long turn, and load the model's encoding first: it may take
+/// as long as a large body.
 pub(crate) async fn bounded<T>(app: &App, asked: impl Future<Output = Result<T, SessionError>>) -> Result<T, ApiError> {
-    let answered = timeout(app.config.ingress.submit_timeout, asked).await;
+    within(app.config.ingress.body_timeout, asked).await
+}
+
+async fn within<T>(patience: Duration, asked: impl Future<Output = Result<T, SessionError>>) -> Result<T, ApiError> {
+    let answered = timeout(patience, asked).await;
     let answered = answered.map_err(|_| ApiError::unavailable("the broker does not answer; try again"))?;
     answered
         .inspect_err(|error| tracing::debug!(error = chain(error), "a session cannot be reached"))

@@ -9,7 +9,7 @@ use schemas::error::Failure;
 use schemas::session::Turn;
 use serde_json::Value;
 
-use super::conversations::{find, items, misplaced, unknown};
+use super::conversations::{find, items, unfit, unknown};
 use super::response_items::Query;
 use crate::app::App;
 use crate::auth::Caller;
@@ -41,7 +41,7 @@ pub(crate) async fn create(
         return Err(Failure::invalid("items", "expected at least one item").into());
     }
     let added = bounded(&app, app.sessions.add(&caller.tenant, &name, messages)).await?.ok_or_else(unknown)?;
-    let items = shown(&added.map_err(|fault| misplaced(&fault))?);
+    let items = shown(&added.map_err(|fault| unfit(&fault))?);
     Ok(Json(Query::parse("order=asc&limit=100")?.page(items)?))
 }
 

@@ -33,7 +33,7 @@ pub(crate) async fn create(
     let created = app.sessions.create(&caller.tenant, &name, metadata.unwrap_or_default(), messages);
     match bounded(&app, created).await? {
         Created::Now(history) => Ok(shown(&name, &history)),
-        Created::Fault(fault) => Err(misplaced(&fault).into()),
+        Created::Fault(fault) => Err(unfit(&fault).into()),
     }
 }
 
@@ -94,8 +94,8 @@ pub(super) fn items(object: &mut Map<String, Value>) -> Result<Vec<Message>, Fai
     }
 }
 
-/// The refusal of messages whose roles cannot have what they hold.
-pub(super) fn misplaced(fault: &TurnFault) -> Failure {
+/// The refusal of messages that cannot be kept.
+pub(super) fn unfit(fault: &TurnFault) -> Failure {
     Failure::invalid("items", fault)
 }
 

@@ -193,6 +193,12 @@ fn size(turns: &[Turn]) -> Bounds {
 }
 
 impl Bounds {
+    /// Whether a turn can be kept at all.
+    #[must_use]
+    pub const fn hold(&self, turn: &Turn) -> bool {
+        self.turns > 0 && turn.bytes <= self.bytes && turn.tokens <= self.tokens
+    }
+
     const fn within(&self, most: &Self) -> bool {
         self.turns <= most.turns && self.tokens <= most.tokens && self.bytes <= most.bytes
     }

@@ -123,6 +123,8 @@ fn a_turn_too_large_by_itself_is_counted_and_not_kept() {
     let (history, _) = added(History::new("s", at(1)), turn(1, 1, "x"));
     let (history, dropped) = added(history, turn(2, 101, "y"));
     assert_eq!((history.turns.len(), history.appended, dropped), (0, 2, 2));
+    assert!(BOUNDS.hold(&turn(3, 100, "y")) && !BOUNDS.hold(&turn(3, 101, "y")));
+    assert!(!BOUNDS.hold(&turn(3, 1, &"x".repeat(20_000))));
     let (history, _) = added(history, turn(3, 1, "z"));
     assert_eq!(history.turns[0].number, Some(3));
 }

@@ -37,6 +37,14 @@ pub enum TurnFault {
     /// A block stands in a message of a role that cannot have it.
     #[error("messages[{0}]: its role cannot have what it holds")]
     Role(usize),
+    /// Nothing would be left of them.
+    #[error("the messages alone take {bytes} bytes and {tokens} tokens, more than a session may")]
+    TooLarge {
+        /// What they take of a history.
+        bytes: u64,
+        /// What they take of a prompt.
+        tokens: u64,
+    },
     /// They cannot be stored.
     #[error("the messages cannot be stored")]
     Encode(#[from] EnvelopeError),

@@ -70,9 +70,11 @@ impl Sessions {
     pub(super) async fn settle_head(&self, key: &SessionKey, queue: &Stored<TurnQueue>) -> Result<bool, SessionError> {
         let Some(head) = queue.value.head() else { return Ok(false) };
         match self.broker.state(head).await? {
-            Some(record) if record.state.phase.is_terminal() => self.settle_turn(key, head, &record).await?,
+            Some(record) if record.state.phase.is_terminal() => {
+                Box::pin(self.settle_turn(key, head, &record)).await?;
+            }
             Some(_) => return Ok(false),
-            None if self.is_gone(head, queue).await? => {
+            None if Box::pin(self.is_gone(head, queue)).await? => {
                 tracing::warn!(job_id = %head.job(), session = key.hash(), "a turn is no more: the next one goes on");
                 self.change_queue(key, |queue| queue.without(head)).await?;
             }

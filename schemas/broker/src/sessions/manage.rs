@@ -24,7 +24,7 @@ pub struct Seen {
 pub enum Created {
     /// It has begun.
     Now(Box<History>),
-    /// The messages that it was to begin with cannot stand in one.
+    /// The messages that it was to begin with cannot be kept in one.
     Fault(TurnFault),
 }
 
@@ -168,9 +168,12 @@ impl Sessions {
     /// Messages as a turn of no job, counted as a model without a name counts.
     async fn messages(&self, messages: Vec<Message>) -> Result<Result<Turn, TurnFault>, SessionError> {
         let now = self.broker.now();
-        match Turn::new(JobId::new(now, runtime::clock::random_bits()), messages, now) {
-            Ok(turn) => self.counted(turn, "").await.map(Ok),
-            Err(fault) => Ok(Err(fault)),
-        }
+        let turn = match Turn::new(JobId::new(now, runtime::clock::random_bits()), messages, now) {
+            Ok(turn) if turn.bytes <= self.bounds.bytes => self.counted(turn, "").await?,
+            Ok(turn) => turn,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let (bytes, tokens) = (turn.bytes, turn.tokens);
+        Ok(if self.bounds.hold(&turn) { Ok(turn) } else { Err(TurnFault::TooLarge { bytes, tokens }) })
     }
 }
