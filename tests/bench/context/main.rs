@@ -29,6 +29,9 @@ const BUDGET: u32 = 4096;
 /// Messages of a conversation, and how many such there are.
 const SETS: [(usize, u64); 2] = [(200, 60), (2000, 10)];
 
+/// What was made of each conversation of a set, by who did it.
+type Results = BTreeMap<String, Vec<Call>>;
+
 /// Conversations of one length, as chat completions have them.
 #[derive(Serialize, Deserialize)]
 struct Set {
@@ -81,7 +84,7 @@ fn in_openais_form(messages: Vec<Message>) -> Value {
 
 fn compare(folder: &Path) -> Result<(), Box<dyn Error>> {
     let sets: BTreeMap<String, Set> = serde_json::from_slice(&fs::read(folder.join("conversations.json"))?)?;
-    let mut theirs: BTreeMap<String, BTreeMap<String, Vec<Call>>> =
+    let mut theirs: BTreeMap<String, Results> =
         serde_json::from_slice(&fs::read(folder.join("theirs.json"))?)?;
     for (messages, _) in SETS {
         let name = name(messages);
