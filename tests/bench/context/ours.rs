@@ -15,8 +15,11 @@ use crate::{Call, Set, in_openais_form};
 /// Timed calls for each conversation, of which the middle one is told.
 const REPEATS: usize = 50;
 
+/// How calls were made, and the calls.
+pub(crate) type Row = (&'static str, Vec<Call>);
+
 /// Calls by how they were made.
-pub(crate) fn run(set: &Set) -> Result<Vec<(&'static str, Vec<Call>)>, Box<dyn Error>> {
+pub(crate) fn run(set: &Set) -> Result<Vec<Row>, Box<dyn Error>> {
     let room = Room { window: set.budget, reserve_output: 0, cap: None, strategy: ContextStrategy::Auto };
     let by_default = Budget::of(room);
     // What the others do: drop what does not fit, and no more.

@@ -5,6 +5,7 @@ writes theirs.json: for each set and trimmer the milliseconds of each call and i
 """
 
 import json
+import logging
 import sys
 import time
 from pathlib import Path
@@ -84,6 +85,8 @@ def run(trimmer, conversations, budget):
 
 def main():
     folder = Path(sys.argv[1])
+    # LiteLLM fails on calls without a text beside them, gives its input back, and logs a page for each.
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     ENCODING.encode("warm")
     litellm.utils.trim_messages([{"role": "user", "content": "warm"}], model="gpt-4o", max_tokens=9)
     sets = json.loads((folder / "conversations.json").read_text())
