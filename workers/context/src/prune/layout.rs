@@ -5,7 +5,7 @@ use std::ops::Range;
 use schemas::chat::{Block, Message, Role};
 use schemas::state::Warning;
 
-use super::clear::{self, Cleared};
+use super::clear::{Cleared, Clearer};
 use super::pairs::{Fault, Pairs};
 use crate::budget::Clearing;
 
@@ -58,7 +58,8 @@ impl Layout {
         price: impl Fn(usize, &Message) -> u64,
     ) -> Self {
         let steps = Vec::with_capacity(messages.len());
-        let mut reader = Reader { clearing, price, steps, turns: Vec::new(), open: None, calls: 0, uses: 0 };
+        let clearer = clearing.map(|clearing| Clearer::new(clearing, price));
+        let mut reader = Reader { clearer, steps, turns: Vec::new(), open: None, calls: 0, uses: 0 };
         for (message, cost) in messages.iter().zip(costs) {
             reader.read(message, *cost);
         }
@@ -104,8 +105,7 @@ pub(super) fn begins_turn(message: &Message) -> bool {
 
 /// A conversation that is being read.
 struct Reader<'a, P> {
-    clearing: Option<&'a Clearing>,
-    price: P,
+    clearer: Option<Clearer<'a, P>>,
     steps: Vec<Step>,
     turns: Vec<Turn>,
     open: Option<Open<'a>>,
@@ -155,8 +155,7 @@ impl<'a, P: Fn(usize, &Message) -> u64> Reader<'a, P> {
             self.open.get_or_insert_with(|| Open { start: index, has_user: begins, pairs: Pairs::default(), before });
         let first_call = self.calls;
         open.pairs.read(index, message, &mut self.calls);
-        let cleared = clear::copy(message, self.clearing?, &open.pairs, first_call)?;
-        Some(Cleared { cost: (self.price)(index, &cleared.message), ..cleared })
+        self.clearer.as_mut()?.clear(index, message, &open.pairs, first_call)
     }
 
     /// The turn that is being read ends here. If it cannot be sent, its tool uses do not count.

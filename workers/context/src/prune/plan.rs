@@ -172,7 +172,7 @@ impl Draft<'_> {
             if let Some(copy) = step.cleared.filter(|_| index < cut.cleared) {
                 saved.cleared += step.cost - copy.cost;
                 results += copy.results;
-                cleared.push((index, copy.message));
+                cleared.extend(self.messages.get(index).map(|message| (index, copy.of(message))));
             }
         }
         let report = ContextReport {

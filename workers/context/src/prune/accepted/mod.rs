@@ -20,6 +20,7 @@ use crate::budget::Room;
 use crate::tokens::{Counter, Tokenizer};
 
 const TURNS: usize = 200;
+const AGENT: talk::Shape = talk::Shape { asked: (5, 60), answered: (20, 160), told: (10, 120), told_long: (300, 900) };
 
 /// A conversation with its tokens counted.
 struct History {
@@ -31,7 +32,7 @@ struct History {
 
 impl History {
     fn new(seed: u64) -> Self {
-        let messages = talk::talk(seed, TURNS);
+        let messages = talk::talk(seed, TURNS, &AGENT);
         let counter = Counter::new(0);
         let meter = counter.meter(Tokenizer::of_name("gpt-4o"));
         let costs = messages.iter().map(|message| meter.message(message)).collect();

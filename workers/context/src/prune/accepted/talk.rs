@@ -55,7 +55,7 @@ const WORDS: [&str; 48] = [
 const TOOLS: [&str; 4] = ["search", "read_file", "run_query", "memory"];
 
 /// Numbers without a pattern that matters: SplitMix64.
-pub(super) struct Dice(u64);
+struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self) -> u64 {
@@ -66,36 +66,52 @@ impl Dice {
     }
 
     /// A number from `low` to below `high`.
-    pub(super) fn from(&mut self, low: u64, high: u64) -> u64 {
+    fn from(&mut self, low: u64, high: u64) -> u64 {
         low + self.roll() % (high - low)
     }
 
     /// So many words.
-    pub(super) fn words(&mut self, count: u64) -> String {
+    fn words(&mut self, count: u64) -> String {
         let words: Vec<_> = (0..count).map(|_| WORDS[(self.roll() % WORDS.len() as u64) as usize]).collect();
         words.join(" ")
     }
+
+    /// As many words as of `range`.
+    fn some(&mut self, (low, high): (u64, u64)) -> String {
+        let count = self.from(low, high);
+        self.words(count)
+    }
+}
+
+/// How much is said, in words from one number to below another.
+pub(super) struct Shape {
+    /// By a user.
+    pub(super) asked: (u64, u64),
+    /// By the model.
+    pub(super) answered: (u64, u64),
+    /// By a tool.
+    pub(super) told: (u64, u64),
+    /// By a tool, every fourth time.
+    pub(super) told_long: (u64, u64),
 }
 
 /// A system prompt, and turns of a user, tools in about two of three of them, and an answer.
-pub(super) fn talk(seed: u64, turns: usize) -> Vec<Message> {
+pub(super) fn talk(seed: u64, turns: usize, shape: &Shape) -> Vec<Message> {
     let mut dice = Dice(seed);
     let mut messages = vec![Message::text(Role::System, dice.words(80))];
     let mut calls = 0;
     for _ in 0..turns {
-        let words = dice.from(5, 60);
-        messages.push(Message::text(Role::User, dice.words(words)));
+        messages.push(Message::text(Role::User, dice.some(shape.asked)));
         for _ in 0..[0, 1, 1, 2, 3, 0][dice.from(0, 6) as usize] {
-            exchange(&mut dice, &mut calls, &mut messages);
+            exchange(&mut dice, &mut calls, shape, &mut messages);
         }
-        let words = dice.from(20, 160);
-        messages.push(Message::text(Role::Assistant, dice.words(words)));
+        messages.push(Message::text(Role::Assistant, dice.some(shape.answered)));
     }
     messages
 }
 
-/// One to three calls at once behind signed thinking, and a message for each result, some of them long.
-fn exchange(dice: &mut Dice, calls: &mut u64, messages: &mut Vec<Message>) {
+/// One to three calls at once behind signed thinking, and a message for each result.
+fn exchange(dice: &mut Dice, calls: &mut u64, shape: &Shape, messages: &mut Vec<Message>) {
     let thought = Reasoning {
         signature: Some("c2lnbmVk".to_owned()),
         dialect: Some("anthropic".to_owned()),
@@ -114,10 +130,10 @@ fn exchange(dice: &mut Dice, calls: &mut u64, messages: &mut Vec<Message>) {
     let content = std::iter::once(Block::Reasoning(thought)).chain(asked).collect();
     messages.push(Message { content, ..Message::text(Role::Assistant, "") });
     for number in first..*calls {
-        let words = if dice.from(0, 4) == 0 { dice.from(300, 900) } else { dice.from(10, 120) };
+        let words = if dice.from(0, 4) == 0 { shape.told_long } else { shape.told };
         let result = ToolResult {
             tool_call_id: format!("toolu_{number}"),
-            content: vec![Block::text(dice.words(words))],
+            content: vec![Block::text(dice.some(words))],
             is_error: dice.from(0, 20) == 0,
             extra: Extra::new(),
         };

@@ -51,13 +51,11 @@ fn clearing() -> impl Strategy<Value = Clearing> {
     )
 }
 
-/// What a message costs once cleared: some placeholder's worth.
-const fn cleared_cost(cost: u64) -> u64 {
-    if cost < 12 { cost } else { 12 }
-}
+/// What a message costs once cleared.
+const CLEARED: u64 = 12;
 
 fn plan_of(messages: &[Message], costs: &[u64], budget: &Budget) -> Result<Plan, Refusal> {
-    let cleared = |index: usize, _: &Message| cleared_cost(costs[index]);
+    let cleared = |_: usize, _: &Message| CLEARED;
     plan_costs(messages, &Costs { messages: costs, overhead: OVERHEAD, cleared: &cleared, summary: 0 }, budget, None)
 }
 
@@ -73,7 +71,7 @@ fn cleared_of(plan: &Plan) -> Vec<usize> {
 fn sound(messages: &[Message], costs: &[u64], budget: &Budget) -> Result<Plan, Refusal> {
     let plan = plan_of(messages, costs, budget)?;
     let (kept, cleared) = (kept_of(&plan, messages.len()), cleared_of(&plan));
-    let cost = |index: &usize| if cleared.contains(index) { cleared_cost(costs[*index]) } else { costs[*index] };
+    let cost = |index: &usize| if cleared.contains(index) { CLEARED } else { costs[*index] };
     let tokens = OVERHEAD + kept.iter().map(cost).sum::<u64>();
     let report = plan.report;
     assert!(kept.is_sorted_by(|a, b| a < b) && cleared.iter().all(|index| kept.binary_search(index).is_ok()));
@@ -139,8 +137,7 @@ fn check(messages: &[Message], costs: &[u64], budget: &Budget) -> Result<(), Tes
     let keep = if plan.warnings.is_empty() { budget.clear.as_ref().map_or(0, |clear| clear.keep) } else { 0 };
     forbidden::check_cleared(messages, &sent, &kept, budget, keep)?;
     // What was pruned once is left alone.
-    let cost =
-        |index: &usize| if cleared_of(&plan).contains(index) { cleared_cost(costs[*index]) } else { costs[*index] };
+    let cost = |index: &usize| if cleared_of(&plan).contains(index) { CLEARED } else { costs[*index] };
     let again = plan_of(&sent, &kept.iter().map(cost).collect::<Vec<_>>(), budget).unwrap();
     prop_assert!(again.is_whole() && again.warnings.is_empty(), "{:?} of {:?}", again.report, plan.report);
     Ok(())
@@ -203,7 +200,7 @@ proptest! {
             let end = (start + 1..messages.len()).find(is_begin).unwrap_or(messages.len());
             (start..end).filter(|index| !messages[*index].role.is_system()).map(|index| costs[index]).sum::<u64>()
         });
-        let result = cleared_of(&plan).last().map(|index| costs[*index] - cleared_cost(costs[*index]));
+        let result = cleared_of(&plan).last().map(|index| costs[*index] - CLEARED);
         let bridges = |more: u64| tokens + more > budget.limit();
         prop_assert!(turn.is_some_and(bridges) || result.is_some_and(bridges), "{tokens} of {}", budget.limit());
     }
@@ -220,7 +217,7 @@ proptest! {
     #[test]
     fn the_work_is_linear((messages, costs) in priced(2500, 30), budget in any_budget(), share in 0_u64..=100) {
         let budget = Budget { room: share_of(&costs, share), ..budget };
-        let layout = Layout::of(&messages, &costs, budget.clear.as_ref(), |index, _| cleared_cost(costs[index]));
+        let layout = Layout::of(&messages, &costs, budget.clear.as_ref(), |_, _| CLEARED);
         let work = cut(&layout, OVERHEAD, Aims::of(&budget, 0)).work;
         prop_assert!(work <= 4 * messages.len(), "{work} steps for {} messages", messages.len());
     }

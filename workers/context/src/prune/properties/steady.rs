@@ -28,7 +28,7 @@ fn goes_on(earlier: &Seen, later: &Seen) -> bool {
 }
 
 fn tokens_of(costs: &[u64], kept: &[usize], cleared: &[usize]) -> u64 {
-    let cost = |index: &usize| if cleared.contains(index) { cleared_cost(costs[*index]) } else { costs[*index] };
+    let cost = |index: &usize| if cleared.contains(index) { CLEARED } else { costs[*index] };
     OVERHEAD + kept.iter().map(cost).sum::<u64>()
 }
 
