@@ -84,8 +84,7 @@ fn in_openais_form(messages: Vec<Message>) -> Value {
 
 fn compare(folder: &Path) -> Result<(), Box<dyn Error>> {
     let sets: BTreeMap<String, Set> = serde_json::from_slice(&fs::read(folder.join("conversations.json"))?)?;
-    let mut theirs: BTreeMap<String, Results> =
-        serde_json::from_slice(&fs::read(folder.join("theirs.json"))?)?;
+    let mut theirs: BTreeMap<String, Results> = serde_json::from_slice(&fs::read(folder.join("theirs.json"))?)?;
     for (messages, _) in SETS {
         let name = name(messages);
         let Some(set) = sets.get(&name) else { continue };
