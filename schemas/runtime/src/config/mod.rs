@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use alerting::{AlertsConfig, TelegramConfig};
+pub use alerting::{AlertsConfig, InhibitionConfig, TelegramConfig};
 pub use error::{ConfigError, ConfigErrors};
 pub use ingress::{ApiKey, IngressConfig, QueueConfig};
 pub use load::{DEFAULT, load};

@@ -47,6 +47,13 @@ fn a_setting_out_of_its_range_is_refused() {
         ("breaker.open_for", "100years"),
         ("alerts.error_rate", "1.1"),
         ("alerts.error_rate", "-0.1"),
+        ("alerts.lease", "500ms"),
+        ("alerts.max_silences", "0"),
+        ("alerts.inhibitions", r#"[{ source = ["kind=disk"], target = [] }]"#),
+        ("alerts.inhibitions", r#"[{ source = ["kind"], target = ["kind=disk"] }]"#),
+        ("alerts.inhibitions", r#"[{ source = ["kind=disk"], target = ["a=~.*"] }]"#),
+        ("alerts.inhibitions", r#"[{ source = ["kind=disk"], target = ["a=b"], equal = [""] }]"#),
+        ("alerts.inhibitions", r#"[{ source = ["kind=disk"], target = ["a=b"], equals = ["c"] }]"#),
         ("nats.url", "http://host"),
         ("nats.url", "nats://a,,nats://b"),
         ("nats.cert_file", "Cargo.toml"),
@@ -84,6 +91,8 @@ fn a_setting_at_the_edge_of_its_range_is_taken() {
         &[("database.url", "sqlite::memory:"), ("redis.url", "rediss://:password@host/1")],
         &[("telegram.token", "123:abc"), ("telegram.chat_id", "-100123")],
         &[("telegram.chat_id", "@operators"), ("alerts.error_rate", "0")],
+        &[("alerts.inhibitions", r#"[{ source = ["kind=disk"], target = ["a=~b.*"], within = "1m" }]"#)],
+        &[("alerts.inhibitions", "[]"), ("telegram.group_interval", "0s")],
         &[("nats.cert_file", "Cargo.toml"), ("nats.key_file", "Cargo.toml")],
     ] {
         assert_eq!(wrong(settings), Vec::<String>::new());
