@@ -1,10 +1,12 @@
-//! What every role stands on: configuration, logs, the metrics registry, the health and metrics server, shutdown.
+//! What every role stands on: configuration, logs, the metrics registry, the health and metrics server, shutdown; and
+//! what several of them show, the queue's status.
 
 pub mod clock;
 pub mod config;
 pub mod health;
 pub mod metrics;
 pub mod ops;
+pub mod queue;
 pub mod rate;
 pub mod secret;
 pub mod shutdown;
