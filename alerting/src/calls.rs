@@ -39,6 +39,9 @@ impl Desk {
         let now = Instant::now();
         self.pacer.ended(&task.chat, now);
         self.count(&task, &outcome, took);
+        if let Some(own) = task.own {
+            return self.settle_own(own, &task, outcome, Now { wall: clock::now(), monotonic: now });
+        }
         match outcome {
             Ok(message) => {
                 self.pacer.reached();
@@ -58,7 +61,7 @@ impl Desk {
     }
 
     /// What is not settled here is planned again.
-    fn refused(&mut self, task: &Task, refusal: Refusal, now: Instant) {
+    pub(crate) fn refused(&mut self, task: &Task, refusal: Refusal, now: Instant) {
         tracing::warn!(reason = %refusal, operation = <&str>::from(task.action), "telegram refused a call");
         match refusal {
             Refusal::Unreachable(_) => return self.pacer.failed(now),
@@ -70,6 +73,11 @@ impl Desk {
             Refusal::Gone => self.settle(task, Settled::Gone),
             Refusal::Unparsable(_) if !task.plain => self.settle(task, Settled::Unparsable),
             Refusal::Unparsable(_) | Refusal::Chat(_) => self.close(task, now),
+            Refusal::Topic(_) => {
+                if let Some(topic) = task.topic {
+                    self.chats.close_topic(&task.chat, topic);
+                }
+            }
             Refusal::Token => self.pacer.hold(TOKEN_PAUSE, now),
         }
         self.pacer.reached();
@@ -82,6 +90,7 @@ impl Desk {
     fn moved(&mut self, from: &str, to: &str) {
         self.metrics.chats_moved.inc();
         self.chats.moved(from, to);
+        self.replies_moved(from, to);
         self.work.unsaved.insert(CHATS.to_owned());
         self.work.unsaved.extend(self.book.leave(from));
     }

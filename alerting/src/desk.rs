@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::calls::{Ended, call};
 use crate::chats::Chats;
+use crate::daily::Tally;
 use crate::fold::Book;
 use crate::leader::{Leadership, Renewed};
 use crate::metrics::AlertMetrics;
@@ -24,9 +25,11 @@ use crate::operate::{Operation, Refused};
 use crate::order::Order;
 use crate::outbox::Outbox;
 use crate::pace::Pacer;
-use crate::plan::{self, Action, Now, Task};
+use crate::plan::{Action, Now, Task};
 use crate::rules::{Concern, KINDS};
+use crate::scrub::clean;
 use crate::store::{Incidents, Keeping, OUTBOX, StoreError};
+use crate::surface::{Own, Surface};
 use crate::telegram::Outlet;
 
 /// How often the desk looks whether there is something to tell.
@@ -47,6 +50,7 @@ pub(crate) struct Desk {
     pub(crate) outlet: std::sync::Arc<Outlet>,
     pub(crate) metrics: AlertMetrics,
     pub(crate) firing: watch::Sender<Vec<Concern>>,
+    pub(crate) surface: Surface,
     pub(crate) work: Work,
 }
 
@@ -87,6 +91,7 @@ impl Desk {
                 Some(ended) = self.work.calls.join_next() => self.take_in(ended),
                 _ = tick.tick() => self.tick().await?,
                 Some(order) = orders.recv(), if ready => self.carry_out(order),
+                errand = self.surface.errand() => self.run_errand(errand),
                 Some(batch) = inbox.recv(), if ready => self.fold(batch),
             }
         }
@@ -97,8 +102,10 @@ impl Desk {
     fn fold(&mut self, batch: Vec<AlertDelivery>) {
         let now = clock::now();
         for delivery in batch {
-            let event = &delivery.event;
+            let event = &clean(&self.surface.scrubber, delivery.event.clone());
+            let fired = self.book.is_firing(&event.fingerprint());
             let (key, folded) = self.book.fold(delivery.seq, event, now);
+            self.count_in(&key, folded, event, fired);
             let labels = [<&str>::from(event.kind), <&str>::from(event.severity), <&str>::from(folded)];
             self.metrics.events.with_label_values(&labels).inc();
             self.work.unsaved.insert(key);
@@ -131,9 +138,16 @@ impl Desk {
     fn operate(&mut self, operation: Operation, by: &str) -> Result<(), Refused> {
         let now = clock::now();
         let label = <&str>::from(&operation);
+        let resolved = match &operation {
+            Operation::Resolve { key } => Some(key.clone()),
+            _ => None,
+        };
         let outcome = self.book.operate(operation, by, now);
         self.metrics.operations.with_label_values(&[label, if outcome.is_ok() { "done" } else { "refused" }]).inc();
         self.work.unsaved.extend(outcome?);
+        if let Some(key) = resolved {
+            self.tally(&key, Tally::of(false, None, true));
+        }
         self.review(now);
         Ok(())
     }
@@ -190,6 +204,7 @@ impl Desk {
             self.work.unsaved.extend(pruned);
             self.review(now.wall);
             self.measure(now);
+            self.publish_known(now.monotonic);
         }
         if self.work.calls.is_empty() && self.work.planned.is_none() {
             self.plan(now);
@@ -199,10 +214,13 @@ impl Desk {
 
     /// Puts the next call on record. One at a time: the pace of one chat needs to know when the last one ended.
     fn plan(&mut self, now: Now) {
-        self.work.planned = plan::next(&self.book, &self.chats, &self.pacer, now);
+        self.work.planned = self.next_task(now);
         if let Some(task) = &self.work.planned {
             self.pacer.began(&task.chat, now.monotonic);
-            self.outbox.intend(task, now.wall);
+            // An answer is told once or not at all: who misses it asks again.
+            if task.own != Some(Own::Reply) {
+                self.outbox.intend(task, now.wall);
+            }
             self.record_pace(now);
         }
     }

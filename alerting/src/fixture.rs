@@ -45,6 +45,12 @@ pub(crate) fn telegram() -> runtime::config::TelegramConfig {
         repeat_interval: Duration::from_secs(4 * 3600),
         acknowledge_timeout: Duration::from_secs(3600),
         timeout: Duration::from_secs(1),
+        allowed_users: Vec::new(),
+        poll_timeout: Duration::from_secs(1),
+        portal_url: String::new(),
+        utc_offset: runtime::config::hours::UtcOffset::default(),
+        daily_digest: None,
+        routes: Vec::new(),
     }
 }
 

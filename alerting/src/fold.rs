@@ -99,6 +99,11 @@ impl Book {
         self.inhibited.contains_key(key) || self.incidents.get(key).is_some_and(|incident| incident.silenced.is_some())
     }
 
+    /// Whether this alert is so right now.
+    pub(crate) fn is_firing(&self, key: &str) -> bool {
+        self.incidents.get(key).is_some_and(Incident::is_firing)
+    }
+
     /// Firing alerts of one severity.
     pub(crate) fn firing(&self, severity: Severity) -> usize {
         let live = self.incidents.values().filter(|incident| incident.is_firing());

@@ -8,6 +8,8 @@ use schemas::matcher::Facts;
 use schemas::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::daily::Days;
+
 /// Most episodes of one alert. An older one is kept only while a digest that shows it may still be edited; at this
 /// many, the live one goes on instead of a new one beginning.
 pub(crate) const MAX_EPISODES: usize = 16;
@@ -55,6 +57,9 @@ pub(crate) struct Incident {
     /// What was measured lately, newest last.
     #[serde(default)]
     pub(crate) values: VecDeque<f64>,
+    /// What the daily digest tells, by day.
+    #[serde(default)]
+    pub(crate) days: Days,
 }
 
 /// What an operator sees of it at a glance. That a cause inhibits it is another matter, and is not kept.
@@ -214,6 +219,7 @@ impl Incident {
             acknowledged: None,
             silenced: None,
             values: VecDeque::new(),
+            days: Days::new(),
         }
     }
 

@@ -34,6 +34,10 @@ pub(crate) struct AlertMetrics {
     pub(crate) possible_duplicates: IntGauge,
     /// What operators did, by operation and outcome.
     pub(crate) operations: IntCounterVec,
+    /// What people pressed and wrote, by what they wanted and what became of it.
+    pub(crate) wishes: IntCounterVec,
+    /// Polls for that which failed.
+    pub(crate) receive_failures: IntCounter,
     /// 1 while this replica leads.
     pub(crate) leader: IntGauge,
     /// Writes of incidents by outcome.
@@ -76,6 +80,8 @@ impl AlertMetrics {
                 "Messages that may stand twice in a chat, since nobody learnt whether they were sent at first",
             )?,
             operations: counters("operations_total", "What operators did", &["operation", "outcome"])?,
+            wishes: counters("commands_total", "Buttons pressed and commands written", &["command", "outcome"])?,
+            receive_failures: counter("receive_failures_total", "Failed polls for what people press and write")?,
             leader: gauge("leader", "1 while this replica evaluates rules and sends")?,
             writes: counters("writes_total", "Writes of kept alerts", &["outcome"])?,
             evaluations: counters("rule_evaluations_total", "Evaluations of a rule", &["kind", "result"])?,

@@ -22,6 +22,8 @@ pub(crate) struct Outbox {
     pub(crate) call: Option<Intent>,
     /// Messages that may have been sent twice, since nobody learnt whether they were sent at first.
     pub(crate) possible_duplicates: u64,
+    /// The last day that a daily digest told.
+    pub(crate) told_day: Option<i64>,
 }
 
 /// A call to be made.

@@ -5,15 +5,18 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use schemas::alert::{AlertState, Severity};
+use schemas::matcher::Facts;
 use schemas::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::chats::Chats;
+use crate::chats::{Chats, Place};
 use crate::fold::Book;
 use crate::incident::{Episode, Incident};
+use crate::operator::button::Keyboard;
 use crate::pace::{Pacer, Urgency};
 use crate::rich::Rich;
+use crate::surface::Own;
 use crate::text;
 
 /// With this many alerts waiting for one chat, they share a message.
@@ -55,6 +58,28 @@ pub(crate) struct Task {
     pub(crate) plain: bool,
     pub(crate) text: Rich,
     pub(crate) members: Vec<Member>,
+    /// The topic of a new message, in a chat that has topics.
+    pub(crate) topic: Option<i32>,
+    pub(crate) keyboard: Keyboard,
+    /// What it is about when it tells no alert.
+    pub(crate) own: Option<Own>,
+}
+
+impl Task {
+    /// A call that tells no alert yet.
+    pub(crate) fn new(chat: &str, action: Action, text: Rich) -> Self {
+        Self {
+            chat: chat.to_owned(),
+            action,
+            severity: Severity::Info,
+            plain: false,
+            text,
+            members: Vec::new(),
+            topic: None,
+            keyboard: Keyboard::new(),
+            own: None,
+        }
+    }
 }
 
 /// An episode that a call tells, as it was when the text was written.
@@ -73,6 +98,13 @@ struct Candidate<'a> {
     episode: &'a Episode,
 }
 
+impl Candidate<'_> {
+    /// What routes look at.
+    fn facts(&self) -> Facts<'_> {
+        Facts { severity: self.episode.severity, ..self.incident.facts(self.key) }
+    }
+}
+
 /// The most urgent call that may be made now.
 pub(crate) fn next(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> {
     if !pacer.held(now.monotonic).is_zero() || book.incidents.values().all(is_quiet) {
@@ -88,10 +120,13 @@ fn is_quiet(incident: &Incident) -> bool {
 fn sends(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> {
     let open = |chat: &str| pacer.is_open(chat, now.monotonic);
     // What is critical does not share its message with what is not.
-    let mut waiting: BTreeMap<(&str, Urgency), Vec<Candidate<'_>>> = BTreeMap::new();
+    let mut waiting: BTreeMap<(Place<'_>, Urgency), Vec<Candidate<'_>>> = BTreeMap::new();
     for candidate in candidates(book).filter(|candidate| may_be_sent(book, *candidate, now.wall)) {
-        if let Some(chat) = chats.route(candidate.episode.severity, open) {
-            waiting.entry((chat, urgency(candidate.episode.severity))).or_default().push(candidate);
+        let facts = candidate.facts();
+        if !chats.is_quiet(&facts, now.wall)
+            && let Some(place) = chats.place(&facts, open)
+        {
+            waiting.entry((place, urgency(facts.severity))).or_default().push(candidate);
         }
     }
     // Once one has waited for long enough, those that came meanwhile go along.
@@ -99,12 +134,16 @@ fn sends(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> {
     let mut groups: Vec<_> = waiting.into_iter().filter(|(_, candidates)| candidates.iter().any(due)).collect();
     groups.iter_mut().for_each(|(_, candidates)| candidates.sort_by_key(|candidate| rank(*candidate)));
     groups.sort_by_key(|(_, candidates)| candidates.first().map(|candidate| rank(*candidate)));
-    let admitted = |(chat, urgency): (&str, Urgency)| pacer.admits(chat, urgency, now.monotonic);
-    let ((chat, _), mut candidates) = groups.into_iter().find(|(group, _)| admitted(*group))?;
-    if candidates.len() < DIGEST_FROM {
+    let admitted = |(place, urgency): (Place<'_>, Urgency)| pacer.admits(place.chat, urgency, now.monotonic);
+    let ((place, _), mut candidates) = groups.into_iter().find(|(group, _)| admitted(*group))?;
+    // What waited through quiet hours is told as one.
+    let slept = |candidate: &Candidate<'_>| {
+        candidate.episode.untold_since.is_some_and(|since| chats.is_quiet(&candidate.facts(), since))
+    };
+    if candidates.len() < DIGEST_FROM && !candidates.iter().any(slept) {
         candidates.truncate(1);
     }
-    Some(task(chat, Action::Send, &candidates, text::message))
+    Some(Task { topic: place.topic, ..task(place.chat, Action::Send, &candidates, text::message) })
 }
 
 fn notices(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> {
@@ -113,6 +152,7 @@ fn notices(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> 
         let ended = candidate.episode.untold_since.unwrap_or_default();
         if let Some(posted) = &candidate.episode.posted
             && now.wall.since(ended) >= book.policy.group_wait
+            && !chats.is_quiet(&candidate.facts(), now.wall)
         {
             waiting.entry(chats.follow(&posted.chat)).or_default().push(candidate);
         }
@@ -123,7 +163,10 @@ fn notices(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> 
         [only] => only.episode.posted.as_ref().filter(|posted| posted.chat == chat).map(|posted| posted.message),
         _ => None,
     };
-    Some(task(chat, Action::Notice { reply_to }, &candidates, text::notice))
+    // An answer is where the message is that it answers; anything else goes where that would go.
+    let place = candidates.first().and_then(|candidate| chats.place(&candidate.facts(), |place| place == chat));
+    let topic = place.filter(|_| reply_to.is_none()).and_then(|place| place.topic);
+    Some(Task { topic, ..task(chat, Action::Notice { reply_to }, &candidates, text::notice) })
 }
 
 fn edits(book: &Book, pacer: &Pacer, now: Now) -> Option<Task> {
@@ -193,11 +236,9 @@ fn task(chat: &str, action: Action, told: &[Candidate<'_>], write: fn(&[text::To
         state: candidate.episode.state,
     };
     Task {
-        chat: chat.to_owned(),
-        action,
         severity: told.iter().map(|candidate| candidate.episode.severity).max().unwrap_or(Severity::Info),
         plain: told.iter().any(|candidate| candidate.episode.plain),
-        text: write(&texts),
         members: told.iter().map(member).collect(),
+        ..Task::new(chat, action, write(&texts))
     }
 }

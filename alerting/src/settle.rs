@@ -90,7 +90,8 @@ impl Book {
         }
         let remembered = policy.cooldown.max(REMEMBERED);
         self.incidents.retain(|key, incident| {
-            let forgotten = incident.episodes.is_empty() && now.since(incident.touched) > remembered;
+            let told = incident.episodes.is_empty() && incident.days.is_empty();
+            let forgotten = told && now.since(incident.touched) > remembered;
             if forgotten {
                 changed.insert(key.clone());
             }

@@ -9,6 +9,7 @@ use broker::{AlertDelivery, Broker, BrokerError};
 use runtime::clock;
 use runtime::config::Config;
 use runtime::system::resident_bytes;
+use runtime::telemetry::Scrubber;
 use schemas::stats::ProcessStats;
 use schemas::subject;
 use tokio::sync::{mpsc, watch};
@@ -22,12 +23,17 @@ use crate::fold::{Book, Policy};
 use crate::inhibit::Inhibition;
 use crate::leader::{LeaderError, Leadership, renew_every};
 use crate::metrics::AlertMetrics;
+use crate::operator::errand::Errand;
+use crate::operator::{Door, Inquiry, Known, Operators};
 use crate::order::Orders;
 use crate::pace::Pacer;
 use crate::rules::Rules;
 use crate::store::{Contents, Incidents, OUTBOX, StoreError};
-use crate::telegram::{LOG, Outlet};
+use crate::surface::Surface;
+use crate::telegram::{LOG, Listener, Outlet};
 
+/// Errands of operators waiting for the desk.
+const ERRANDS: usize = 16;
 /// Most events read, folded and kept at once.
 const BATCH: usize = 256;
 /// How long a failed intake or rule run waits before it begins again.
@@ -41,6 +47,9 @@ pub(crate) struct Candidate {
     pub(crate) config: Arc<Config>,
     pub(crate) broker: Broker,
     pub(crate) outlet: Arc<Outlet>,
+    /// What people press and write; nothing when nobody may.
+    pub(crate) listener: Option<Arc<Listener>>,
+    pub(crate) scrubber: Scrubber,
     pub(crate) metrics: AlertMetrics,
 }
 
@@ -81,15 +90,45 @@ impl Candidate {
         tracing::info!(instance = self.broker.instance(), "alerting leads");
         self.metrics.leader.set(1);
         let (firing, known) = watch::channel(Vec::new());
-        let desk = self.desk(bucket, leadership, firing).await?;
+        let (errands, received) = mpsc::channel(ERRANDS);
+        let (knowledge, ours) = watch::channel(Known::default());
+        let surface = Surface::new(received, knowledge, self.scrubber.clone(), &self.config.telegram);
+        let desk = self.desk(bucket, leadership, firing, surface).await?;
         let (events, inbox) = mpsc::channel(1);
         let mut tasks = JoinSet::new();
         tasks.spawn(take_in(self.broker.clone(), events));
         tasks.spawn(rule(self.clone(), known));
-        let (_orders, ordered) = Orders::new();
+        let (orders, ordered) = Orders::new();
+        desk.publish_known(Instant::now());
+        self.listen(&mut tasks, orders, errands, ours);
         let ended = Box::pin(desk.run(inbox, ordered, shutdown)).await;
         tasks.shutdown().await;
         Ok(ended?)
+    }
+
+    /// Has somebody take up what operators press and write, if anybody may.
+    fn listen(
+        &self,
+        tasks: &mut JoinSet<()>,
+        orders: Orders,
+        errands: mpsc::Sender<Errand>,
+        known: watch::Receiver<Known>,
+    ) {
+        let Some(listener) = self.listener.clone() else { return };
+        let inquiry = Inquiry::new(self.config.clone(), self.broker.clone());
+        tasks.spawn(inquiry.clone().listen());
+        let operators = Operators {
+            listener,
+            outlet: self.outlet.clone(),
+            orders,
+            errands,
+            known,
+            inquiry,
+            scrubber: self.scrubber.clone(),
+            metrics: self.metrics.clone(),
+            door: Door::new(self.config.telegram.allowed_users.iter().copied()),
+        };
+        tasks.spawn(operators.run());
     }
 
     async fn desk(
@@ -97,6 +136,7 @@ impl Candidate {
         bucket: Store,
         leadership: Leadership,
         firing: watch::Sender<Vec<crate::rules::Concern>>,
+        surface: Surface,
     ) -> Result<Desk, StoreError> {
         let telegram = &self.config.telegram;
         let mut chats = match &*self.outlet {
@@ -109,6 +149,9 @@ impl Candidate {
         book.silences = silences;
         book.inhibitions = self.inhibitions();
         let mut work = Work::default();
+        if surface.calendar.is_off() {
+            work.unsaved.extend(book.forget_days());
+        }
         work.unsaved.extend(outbox.recover(&mut book));
         // Written first of all: it fences whoever led before.
         work.unsaved.insert(OUTBOX.to_owned());
@@ -119,7 +162,7 @@ impl Candidate {
         let mut pacer = Pacer::new(telegram.messages_per_minute);
         pacer.resume(&outbox.paced, Instant::now(), clock::now());
         let (outlet, metrics) = (self.outlet.clone(), self.metrics.clone());
-        Ok(Desk { book, chats, pacer, outbox, store, leadership, outlet, metrics, firing, work })
+        Ok(Desk { book, chats, pacer, outbox, store, leadership, outlet, metrics, firing, surface, work })
     }
 
     fn policy(&self) -> Policy {

@@ -6,6 +6,8 @@ use schemas::matcher::{Matcher, MatcherError};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::hours::{Hours, TimeOfDay, UtcOffset, or_empty};
+
 /// Telegram.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +45,41 @@ pub struct TelegramConfig {
     /// How long one call may take.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
+    /// Who may press buttons and give commands, by user number. Empty: nobody, and the bot listens to nobody.
+    pub allowed_users: Vec<i64>,
+    /// How long one request for what people pressed and wrote waits for news.
+    #[serde(with = "humantime_serde")]
+    pub poll_timeout: Duration,
+    /// Where the portal is, for links in messages; empty for none.
+    pub portal_url: String,
+    /// How far the operators' clocks are ahead of UTC.
+    pub utc_offset: UtcOffset,
+    /// When the daily digest is told; none when empty.
+    #[serde(with = "or_empty")]
+    pub daily_digest: Option<TimeOfDay>,
+    /// Where alerts go that match; the first that matches decides, and others go to the chats above.
+    pub routes: Vec<RouteConfig>,
+}
+
+/// Where some alerts go. What is left out matches everything.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// All of these hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matchers: Vec<Matcher>,
+    /// The chat; the one of the severity when empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub chat: String,
+    /// The topic (`message_thread_id`) of a chat that has topics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<i32>,
+    /// When what is not critical waits, to be told as one digest after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Hours>,
+    /// How far the clocks there are ahead of UTC; as the others' when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utc_offset: Option<UtcOffset>,
 }
 
 /// When alerts are raised.
