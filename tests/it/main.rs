@@ -29,4 +29,5 @@ mod secrets;
 mod shutdown;
 mod single_process;
 mod sweeper;
+mod telegram_bot;
 mod waste;
