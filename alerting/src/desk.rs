@@ -25,7 +25,7 @@ use crate::operate::{Operation, Refused};
 use crate::order::Order;
 use crate::outbox::Outbox;
 use crate::pace::Pacer;
-use crate::plan::{Action, Now, Task};
+use crate::plan::{self, Action, Now, Task};
 use crate::rules::{Concern, KINDS};
 use crate::scrub::clean;
 use crate::store::{Incidents, Keeping, OUTBOX, StoreError};
@@ -246,7 +246,8 @@ impl Desk {
             self.metrics.open.with_label_values(&[<&str>::from(severity)]).set(open);
         }
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        let oldest = self.book.untold_since().map_or(Duration::ZERO, |since| now.wall.since(since));
+        let untold_since = plan::untold_since(&self.book, &self.chats, now.wall);
+        let oldest = untold_since.map_or(Duration::ZERO, |since| now.wall.since(since));
         self.metrics.oldest_unsent_seconds.set(seconds(oldest));
         let possible_duplicates = i64::try_from(self.outbox.possible_duplicates).unwrap_or(i64::MAX);
         self.metrics.possible_duplicates.set(possible_duplicates);

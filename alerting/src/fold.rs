@@ -110,12 +110,6 @@ impl Book {
         live.filter(|incident| incident.live().is_some_and(|episode| episode.severity == severity)).count()
     }
 
-    /// Since when something has been waiting to be told that may be.
-    pub(crate) fn untold_since(&self) -> Option<Timestamp> {
-        let open = self.incidents.iter().filter(|(key, _)| !self.is_muted(key));
-        open.flat_map(|(_, incident)| &incident.episodes).filter_map(|episode| episode.untold_since).min()
-    }
-
     fn place(&self, event: &AlertEvent) -> (String, AlertEvent) {
         let key = event.fingerprint();
         if self.incidents.contains_key(&key) || self.incidents.len() < MAX_INCIDENTS {

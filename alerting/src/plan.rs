@@ -191,6 +191,15 @@ fn edits(book: &Book, pacer: &Pacer, now: Now) -> Option<Task> {
     Some(task(chat, Action::Edit { message }, &members, text::message))
 }
 
+/// Since when something has been waiting that may be told now: not what is muted, nor what waits for its quiet hours to end.
+pub(crate) fn untold_since(book: &Book, chats: &Chats, now: Timestamp) -> Option<Timestamp> {
+    let waits = |candidate: &Candidate<'_>| {
+        let unsent = candidate.episode.posted.is_none();
+        !book.is_muted(candidate.key) && !(unsent && chats.is_quiet(&candidate.facts(), now))
+    };
+    candidates(book).filter(waits).filter_map(|candidate| candidate.episode.untold_since).min()
+}
+
 fn candidates(book: &Book) -> impl Iterator<Item = Candidate<'_>> {
     book.incidents
         .iter()
@@ -240,5 +249,65 @@ fn task(chat: &str, action: Action, told: &[Candidate<'_>], write: fn(&[text::To
         plain: told.iter().any(|candidate| candidate.episode.plain),
         members: told.iter().map(member).collect(),
         ..Task::new(chat, action, write(&texts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use runtime::config::RouteConfig;
+    use schemas::alert::{AlertEvent, AlertKind};
+
+    use super::*;
+    use crate::fixture::{self, NOON};
+
+    /// Disks have a topic; everything else is quiet from 11 to 13 o'clock.
+    fn chats() -> Chats {
+        let mut config = fixture::telegram();
+        let disks = RouteConfig {
+            matchers: vec!["kind=disk".parse().unwrap()],
+            chat: "-7".to_owned(),
+            topic: Some(42),
+            ..RouteConfig::default()
+        };
+        let rest = RouteConfig { quiet: Some("11:00-13:00".parse().unwrap()), ..RouteConfig::default() };
+        config.routes = vec![disks, rest];
+        Chats::new(&config)
+    }
+
+    fn book(events: &[AlertEvent]) -> Book {
+        let mut book = Book::new(fixture::policy(), BTreeMap::new());
+        for (sequence, event) in (1..).zip(events) {
+            book.fold(sequence, event, NOON);
+        }
+        book
+    }
+
+    fn at(hours: u64) -> Now {
+        Now { wall: NOON.after(Duration::from_secs(hours * 3600)), monotonic: Instant::now() }
+    }
+
+    fn planned(book: &Book, now: Now) -> Option<(String, Option<i32>, usize)> {
+        let task = next(book, &chats(), &Pacer::new(20), now)?;
+        Some((task.chat, task.topic, task.members.len()))
+    }
+
+    #[test]
+    fn what_waits_through_quiet_hours_is_told_as_one() {
+        let quiet = ["a", "b"].map(|concern| fixture::firing(AlertKind::Memory, concern));
+        let book = book(&quiet);
+        assert_eq!(planned(&book, at(0)), None);
+        assert_eq!(untold_since(&book, &chats(), NOON), None, "it is not late");
+        assert_eq!(planned(&book, at(1)), Some(("-1".to_owned(), None, 2)));
+        assert_eq!(untold_since(&book, &chats(), at(1).wall), Some(NOON));
+    }
+
+    #[test]
+    fn what_is_critical_wakes_and_routes_have_their_own_hours() {
+        let critical = AlertEvent { severity: Severity::Critical, ..fixture::firing(AlertKind::Memory, "a") };
+        assert_eq!(planned(&book(&[critical]), at(0)), Some(("-1".to_owned(), None, 1)));
+        let disk = fixture::firing(AlertKind::Disk, "a");
+        assert_eq!(planned(&book(&[disk]), at(0)), Some(("-7".to_owned(), Some(42), 1)));
     }
 }

@@ -148,7 +148,7 @@ impl World {
         self.redeliver(Duration::ZERO);
         for _ in 0..600 {
             self.pass(Duration::from_secs(10));
-            if self.book.untold_since().is_none() {
+            if plan::untold_since(&self.book, &self.chats, self.now.wall).is_none() {
                 return;
             }
         }

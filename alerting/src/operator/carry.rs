@@ -7,7 +7,7 @@ use schemas::matcher::{Matcher, Operator};
 use tokio::time::timeout;
 
 use super::button::{Act, Target};
-use super::errand::{Done, Outcome};
+use super::errand::Done;
 use crate::fold::Book;
 use crate::operate::Operation;
 use crate::order::{OrderError, Orders};
@@ -155,6 +155,7 @@ fn sentence(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::errand::Outcome;
 
     #[test]
     fn one_answer_tells_of_all() {

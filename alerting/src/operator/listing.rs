@@ -56,9 +56,6 @@ pub(super) fn summary(book: &Book) -> String {
     let mut text = format!("\nAlerts open: {}", firing.join(", "));
     let _ = write!(text, "; {acknowledged} acknowledged, {silenced} silenced");
     let _ = write!(text, "\nSilences: {}", book.silences().len());
-    if let Some(since) = book.untold_since() {
-        let _ = write!(text, "\nNot told yet: news since {}", moment(since));
-    }
     text
 }
 

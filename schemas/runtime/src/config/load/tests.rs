@@ -194,6 +194,8 @@ fn what_is_shown_loads_again() {
         ("PORTBROKER_DATABASE__URL", "sqlite:here.db"),
         ("PORTBROKER_ALERTS__ERROR_RATE", "0.25"),
         ("PORTBROKER_TELEGRAM__CHAT_ID", "0042"),
+        ("PORTBROKER_TELEGRAM__ALLOWED_USERS", "[7]"),
+        ("PORTBROKER_TELEGRAM__ROUTES", r#"[{ matchers = ["a=b c"], chat = "-1", topic = 4, quiet = "22:00-07:00" }]"#),
     ]);
     let shown = config.shown();
     for (name, text) in [("a.json", shown.to_string()), ("a.toml", toml::to_string(&shown).unwrap())] {
