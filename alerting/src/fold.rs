@@ -143,7 +143,8 @@ impl Incident {
 
     fn fire(&mut self, event: &AlertEvent, quiet: Duration, policy: &Policy, now: Timestamp) -> Folded {
         self.measure(event);
-        let quiet = quiet >= policy.cooldown && self.acknowledged.is_none();
+        let told_at = self.live().map_or(Timestamp::default(), Episode::told_at);
+        let quiet = quiet.min(now.since(told_at)) >= policy.cooldown && self.acknowledged.is_none();
         let cause = self.live().map_or(Some(Cause::First), |episode| episode.outgrown_by(event, quiet));
         let Some(cause) = cause else { return self.repeat(event, now) };
         if cause == Cause::Escalated {

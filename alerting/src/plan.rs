@@ -89,6 +89,7 @@ pub(crate) struct Member {
     pub(crate) number: u32,
     pub(crate) version: u64,
     pub(crate) state: AlertState,
+    pub(crate) severity: Severity,
 }
 
 #[derive(Clone, Copy)]
@@ -194,8 +195,8 @@ fn edits(book: &Book, pacer: &Pacer, now: Now) -> Option<Task> {
 /// Since when something has been waiting that may be told now: not what is muted, nor what waits for its quiet hours to end.
 pub(crate) fn untold_since(book: &Book, chats: &Chats, now: Timestamp) -> Option<Timestamp> {
     let waits = |candidate: &Candidate<'_>| {
-        let unsent = candidate.episode.posted.is_none();
-        !book.is_muted(candidate.key) && !(unsent && chats.is_quiet(&candidate.facts(), now))
+        let quiet = candidate.episode.posted.is_none() && chats.is_quiet(&candidate.facts(), now);
+        !quiet && !book.is_muted(candidate.key)
     };
     candidates(book).filter(waits).filter_map(|candidate| candidate.episode.untold_since).min()
 }
@@ -243,6 +244,7 @@ fn task(chat: &str, action: Action, told: &[Candidate<'_>], write: fn(&[text::To
         number: candidate.episode.number,
         version: candidate.episode.version,
         state: candidate.episode.state,
+        severity: candidate.episode.severity,
     };
     Task {
         severity: told.iter().map(|candidate| candidate.episode.severity).max().unwrap_or(Severity::Info),

@@ -7,7 +7,7 @@ use schemas::alert::AlertState;
 use schemas::timestamp::Timestamp;
 
 use crate::fold::Book;
-use crate::incident::{Episode, Incident, Posted};
+use crate::incident::{Cause, Episode, Incident, Posted};
 use crate::plan::{Action, Task};
 
 /// How long an incident without episodes is remembered at least, so that a late redelivery is known for one: many times
@@ -42,6 +42,10 @@ impl Book {
                     episode.posted = Some(Posted { chat: task.chat.clone(), message, at: now });
                     episode.notice = member.state == AlertState::Firing && episode.state == AlertState::Resolved;
                     episode.told(member.version, now);
+                    if live && episode.severity > member.severity {
+                        // It got worse while the message was on its way, which an edit would hide.
+                        incident.escalate(now);
+                    }
                 }
                 (Settled::Told(_), Action::Edit { .. }) => episode.told(member.version, now),
             }
@@ -107,13 +111,22 @@ impl Incident {
         let lasting = if self.is_moment() { cooldown } else { max_age };
         let live = self.live().map(|episode| episode.number);
         self.episodes.iter().filter(move |episode| {
-            let quiet = now.since(episode.last_seen.max(self.touched));
+            let quiet = now.since(episode.last_seen.max(self.touched).max(episode.resolved_at.unwrap_or_default()));
             let going_on = match episode.state {
                 AlertState::Firing => quiet <= lasting,
                 AlertState::Resolved => quiet <= cooldown,
             };
             !episode.is_told() || (live == Some(episode.number) && going_on)
         })
+    }
+}
+
+impl Incident {
+    fn escalate(&mut self, now: Timestamp) {
+        if self.is_firing() {
+            self.acknowledged = None;
+            self.tell_anew(Cause::Escalated, now);
+        }
     }
 }
 
@@ -142,7 +155,7 @@ impl Episode {
 mod tests {
     use std::collections::BTreeMap;
 
-    use schemas::alert::AlertKind;
+    use schemas::alert::{AlertEvent, AlertKind, Severity};
     use tokio::time::Instant;
 
     use super::*;
@@ -162,7 +175,7 @@ mod tests {
             Self { book: Book::new(fixture::policy(), BTreeMap::new()), start: Instant::now(), sequence: 0 }
         }
 
-        fn fold(&mut self, event: &schemas::alert::AlertEvent) {
+        fn fold(&mut self, event: &AlertEvent) {
             self.sequence += 1;
             self.book.fold(self.sequence, event, NOON);
         }
@@ -203,6 +216,20 @@ mod tests {
         table.book.settle(&task, Settled::Told(7), NOON);
         assert_eq!(table.play(Settled::Told(8)), Action::Notice { reply_to: Some(7) });
         assert_eq!(table.play(Settled::Told(7)), Action::Edit { message: 7 });
+    }
+
+    #[test]
+    fn what_got_worse_during_a_call_is_told_anew() {
+        let mut table = Table::new();
+        table.fold(&firing(AlertKind::Disk, "a"));
+        let task = table.plan().unwrap();
+        table.fold(&AlertEvent { severity: Severity::Critical, ..firing(AlertKind::Disk, "a") });
+        table.book.settle(&task, Settled::Told(7), NOON);
+        let task = table.plan().unwrap();
+        assert_eq!((task.action, task.severity), (Action::Send, Severity::Critical));
+        table.book.settle(&task, Settled::Told(8), NOON);
+        assert_eq!(table.play(Settled::Told(7)), Action::Edit { message: 7 });
+        assert!(table.plan().is_none());
     }
 
     #[test]

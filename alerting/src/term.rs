@@ -73,7 +73,7 @@ impl Candidate {
         let mut tasks = JoinSet::new();
         tasks.spawn(report(self.broker.clone()));
         while !shutdown.is_cancelled() {
-            if let Err(error) = self.contend(shutdown).await {
+            if let Err(error) = Box::pin(self.contend(shutdown)).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "alerting does not lead");
             }
             self.metrics.leader.set(0);

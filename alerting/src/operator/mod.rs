@@ -83,7 +83,7 @@ impl Operators {
                     failures = 0;
                     for update in updates {
                         offset = Some(update.update.saturating_add(1));
-                        self.take_up(update, &bot).await;
+                        Box::pin(self.take_up(update, &bot)).await;
                     }
                 }
                 Err(ListenError::Unreadable { last }) => {

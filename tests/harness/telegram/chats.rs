@@ -43,6 +43,8 @@ pub struct Message {
     pub chat: i64,
     /// Its id in that chat.
     pub id: i64,
+    /// When it was sent.
+    pub at: Instant,
     /// What it said, entities parsed away: at first, and after each edit.
     pub versions: Vec<String>,
     /// The topic it is in.
@@ -105,7 +107,7 @@ pub(super) struct Dress {
     pub(super) buttons: Vec<(String, String)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Chats {
     last_number: i64,
     limits: Limits,
@@ -139,7 +141,8 @@ impl Chats {
     pub(super) fn add(&mut self, chat: i64, text: String, raw: String, dress: Dress) -> i64 {
         let id = self.take_number();
         let Dress { topic, reply_to, buttons } = dress;
-        self.messages.insert(id, Message { chat, id, versions: vec![text], topic, reply_to, buttons, raw });
+        let message = Message { chat, id, at: Instant::now(), versions: vec![text], topic, reply_to, buttons, raw };
+        self.messages.insert(id, message);
         id
     }
 
@@ -162,6 +165,15 @@ impl Chats {
                 Err(refusal)
             }
         }
+    }
+
+    /// Refuses this call to `chat`, and those of the next `seconds`.
+    pub(super) fn bar(&mut self, chat: i64, seconds: u64) -> Refusal {
+        let now = Instant::now();
+        let early = self.barred_until.get(&chat).is_some_and(|until| *until > now);
+        let wait = Duration::from_secs(seconds);
+        self.barred_until.insert(chat, now + wait);
+        Refusal::too_many(wait, early)
     }
 
     fn admit_at(&mut self, chat: i64, kind: Chat, now: Instant) -> Result<(), Refusal> {

@@ -45,6 +45,8 @@ pub enum Trouble {
     LostAnswer,
     /// Telegram itself fails, with this status.
     Fail(u16),
+    /// Too many calls, it says: come back after so many seconds.
+    Throttle(u64),
 }
 
 /// One call, as Telegram saw it.
@@ -70,13 +72,14 @@ pub struct Telegram {
     _server: JoinSet<()>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
     chats: Mutex<Chats>,
     calls: Mutex<Vec<Call>>,
     troubles: Mutex<VecDeque<Trouble>>,
     updates: Mutex<Updates>,
     news: Notify,
+    dawdle: Mutex<Duration>,
 }
 
 impl Telegram {
@@ -93,8 +96,7 @@ impl Telegram {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("a listener has an address").port();
         let chats = Mutex::new(Chats::new(limits));
-        let (calls, troubles, updates) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { chats, calls, troubles, updates, news: Notify::new() });
+        let shared = Arc::new(Shared { chats, ..Shared::default() });
         let router = Router::new().route("/{bot}/{method}", any(call)).with_state(Arc::clone(&shared));
         let mut server = JoinSet::new();
         server.spawn(async move {
@@ -131,6 +133,11 @@ impl Telegram {
     /// The next calls go wrong like this, one each.
     pub fn trouble(&self, troubles: impl IntoIterator<Item = Trouble>) {
         locked(&self.shared.troubles).extend(troubles);
+    }
+
+    /// From now on it does what it is asked at once and answers after up to `limit`, at random.
+    pub fn dawdle(&self, limit: Duration) {
+        *locked(&self.shared.dawdle) = limit;
     }
 
     /// Every call so far, oldest first.
@@ -205,6 +212,11 @@ async fn call(State(shared): State<Arc<Shared>>, Path((bot, method)): Path<(Stri
     match trouble {
         Some(Trouble::Hang) => std::future::pending::<()>().await,
         Some(Trouble::Reset) => return broken(),
+        Some(Trouble::Throttle(seconds)) => {
+            let chat = methods::chat_id(&serde_json::from_slice(&body).unwrap_or(Value::Null));
+            let refused = locked(&shared.chats).bar(chat, seconds);
+            return shared.enter(&method, chat, Err(refused));
+        }
         Some(Trouble::Fail(status)) => {
             return shared.enter(&method, 0, Err(Refusal::new(status, "Internal Server Error")));
         }
@@ -228,6 +240,8 @@ async fn call(State(shared): State<Arc<Shared>>, Path((bot, method)): Path<(Stri
     }
     let result = methods::run(&mut locked(&shared.chats), &method, &parameters);
     let answer = shared.enter(&method, chat, result);
+    let dawdle = *locked(&shared.dawdle);
+    tokio::time::sleep(dawdle.mul_f64(rand::random())).await;
     if trouble == Some(Trouble::LostAnswer) { broken() } else { answer }
 }
 
