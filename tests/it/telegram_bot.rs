@@ -16,6 +16,7 @@ use runtime::config::hours::{TimeOfDay, UtcOffset};
 use schemas::alert::{AlertEvent, AlertKind, AlertState, Severity};
 use schemas::{envelope, subject};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(240);
 const ANN: User = User { id: 7, name: "ann" };
@@ -86,6 +87,49 @@ async fn press(telegram: &Telegram, user: User, message: &Message, label: &str) 
 async fn command(telegram: &Telegram, text: &str) -> Message {
     let asked = telegram.writes(GROUP, None, ANN, text);
     message(telegram, &[], |message| message.reply_to == Some(asked)).await
+}
+
+#[tokio::test]
+async fn the_bot_api_hands_out_updates_as_telegram_does() {
+    let telegram = chatty().await;
+    let ask = async |method: &str, body: Value| -> (u16, Value) {
+        let url = format!("{}/bot{}/{method}", telegram.url(), telegram.token());
+        let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    };
+    let button = |data: &str| json!({"inline_keyboard": [[{"text": "Press", "callback_data": data}]]});
+    let send = |data: &str| json!({"chat_id": GROUP, "text": "x", "reply_markup": button(data)});
+    assert_eq!(ask("sendMessage", send(&"x".repeat(65))).await.1["description"], "Bad Request: BUTTON_DATA_INVALID");
+    assert_eq!(ask("sendMessage", send(&"x".repeat(64))).await.0, 200);
+    telegram.writes(GROUP, None, ANN, "hello");
+    telegram.presses(ANN, &telegram.messages()[0], "Press");
+    let (_, first) = ask("getUpdates", json!({"limit": 1})).await;
+    assert_eq!(first["result"][0]["message"]["text"], "hello");
+    let again = ask("getUpdates", json!({})).await.1;
+    assert_eq!((&again["result"][0], again["result"].as_array().unwrap().len()), (&first["result"][0], 2));
+    let offset = first["result"][0]["update_id"].as_i64().unwrap() + 1;
+    let press = ask("getUpdates", json!({"offset": offset})).await.1["result"][0]["callback_query"].clone();
+    assert_eq!(press["data"], "x".repeat(64));
+    let answer = json!({"callback_query_id": press["id"], "text": "done"});
+    assert_eq!(ask("answerCallbackQuery", answer.clone()).await.0, 200);
+    assert_eq!(ask("answerCallbackQuery", answer).await.0, 400, "a press is answered once");
+    assert!(!telegram.is_settled(), "nobody has confirmed the press");
+    let poll = || ask("getUpdates", json!({"offset": offset + 1, "timeout": 50}));
+    let (first, second, ()) = tokio::join!(
+        poll(),
+        async {
+            until("a poll that waits", LIMIT, async || check(telegram.is_settled(), "nothing is confirmed")).await;
+            poll().await
+        },
+        async {
+            let ended = || telegram.calls().iter().any(|call| call.status == 409);
+            until("the end of the first poll", LIMIT, async || check(ended(), "it waits")).await;
+            telegram.writes(GROUP, None, ANN, "news");
+        },
+    );
+    assert_eq!((first.0, second.0, &second.1["result"][0]["message"]["text"]), (409, 200, &json!("news")));
+    telegram.set_webhook(true);
+    assert_eq!(ask("getUpdates", json!({})).await.0, 409);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use runtime::telemetry::Scrubber;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::audit::Entry;
 use self::button::Act;
@@ -33,6 +33,8 @@ use crate::order::Orders;
 use crate::rich::{Rich, cut};
 use crate::telegram::{Deed, ListenError, Listener, Outlet, Person, Received, Refusal, Spot};
 
+/// Least time from one request for news to the next, when there were none.
+const SPACING: Duration = Duration::from_secs(1);
 /// The longest wait between tries to receive.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// How long the answer to a press may wait for Telegram to take calls again.
@@ -78,9 +80,13 @@ impl Operators {
         let bot = self.bot_name().await;
         let (mut offset, mut failures) = (None, 0);
         loop {
+            let asked = Instant::now();
             match self.listener.receive(offset).await {
                 Ok(updates) => {
                     failures = 0;
+                    if updates.is_empty() {
+                        sleep_until(asked + SPACING).await;
+                    }
                     for update in updates {
                         offset = Some(update.update.saturating_add(1));
                         Box::pin(self.take_up(update, &bot)).await;

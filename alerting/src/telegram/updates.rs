@@ -119,7 +119,8 @@ impl Listener {
             .bot
             .get_updates()
             .limit(BATCH)
-            .timeout(u32::try_from(self.wait.as_secs()).unwrap_or(u32::MAX))
+            // Without a wait the server answers at once, and so would we ask.
+            .timeout(u32::try_from(self.wait.as_secs().max(1)).unwrap_or(u32::MAX))
             .allowed_updates([AllowedUpdate::Message, AllowedUpdate::CallbackQuery]);
         if let Some(offset) = offset {
             request = request.offset(i32::try_from(offset).unwrap_or(i32::MAX));
