@@ -192,11 +192,12 @@ fn edits(book: &Book, pacer: &Pacer, now: Now) -> Option<Task> {
     Some(task(chat, Action::Edit { message }, &members, text::message))
 }
 
-/// Since when something has been waiting that may be told now: not what is muted, nor what waits for its quiet hours to end.
+/// Since when something has been waiting that may be told, or shown by an edit: no new message tells what is muted, or
+/// waits for its quiet hours to end.
 pub(crate) fn untold_since(book: &Book, chats: &Chats, now: Timestamp) -> Option<Timestamp> {
     let waits = |candidate: &Candidate<'_>| {
-        let quiet = candidate.episode.posted.is_none() && chats.is_quiet(&candidate.facts(), now);
-        !quiet && !book.is_muted(candidate.key)
+        let kept_back = || book.is_muted(candidate.key) || chats.is_quiet(&candidate.facts(), now);
+        candidate.episode.posted.is_some() || !kept_back()
     };
     candidates(book).filter(waits).filter_map(|candidate| candidate.episode.untold_since).min()
 }

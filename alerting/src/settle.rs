@@ -108,20 +108,22 @@ impl Book {
 impl Incident {
     /// Episodes that are still so, or of which something is still to be said.
     fn unfinished(&self, cooldown: Duration, max_age: Duration, now: Timestamp) -> impl Iterator<Item = &Episode> {
-        let lasting = if self.is_moment() { cooldown } else { max_age };
+        let (moment, touched) = (self.is_moment(), self.touched);
         let live = self.live().map(|episode| episode.number);
         self.episodes.iter().filter(move |episode| {
-            let quiet = now.since(episode.last_seen.max(self.touched).max(episode.resolved_at.unwrap_or_default()));
+            let heard = episode.last_seen.max(touched);
             let going_on = match episode.state {
-                AlertState::Firing => quiet <= lasting,
-                AlertState::Resolved => quiet <= cooldown,
+                AlertState::Firing if !moment => now.since(heard) <= max_age,
+                // For a while after it ended and that was told: heard of again, it is the same.
+                _ => {
+                    let ended = episode.resolved_at.unwrap_or_default();
+                    now.since(heard.max(ended).max(episode.told_at())) <= cooldown
+                }
             };
             !episode.is_told() || (live == Some(episode.number) && going_on)
         })
     }
-}
 
-impl Incident {
     fn escalate(&mut self, now: Timestamp) {
         if self.is_firing() {
             self.acknowledged = None;
