@@ -24,7 +24,7 @@ use crate::inhibit::Inhibition;
 use crate::leader::{LeaderError, Leadership, renew_every};
 use crate::metrics::AlertMetrics;
 use crate::operator::errand::Errand;
-use crate::operator::{Door, Inquiry, Known, Operators};
+use crate::operator::{Inquiry, Known, Operators, Reach};
 use crate::order::Orders;
 use crate::pace::Pacer;
 use crate::rules::Rules;
@@ -117,7 +117,7 @@ impl Candidate {
         let Some(listener) = self.listener.clone() else { return };
         let inquiry = Inquiry::new(self.config.clone(), self.broker.clone());
         tasks.spawn(inquiry.clone().listen());
-        let operators = Operators {
+        let reach = Reach {
             listener,
             outlet: self.outlet.clone(),
             orders,
@@ -126,9 +126,8 @@ impl Candidate {
             inquiry,
             scrubber: self.scrubber.clone(),
             metrics: self.metrics.clone(),
-            door: Door::new(self.config.telegram.allowed_users.iter().copied()),
         };
-        tasks.spawn(operators.run());
+        tasks.spawn(Operators::new(reach, &self.config.telegram.allowed_users).run());
     }
 
     async fn desk(

@@ -167,8 +167,13 @@ async fn buttons_do_what_they_say() {
     let details = message(&telegram, &["Details of disk", "a<b>&c is unwell"], |_| true).await;
     assert_eq!(details.reply_to, Some(told.id));
     assert!(telegram.is_settled());
-    let told = telegram.messages().into_iter().filter(|message| message.text().contains("First seen: "));
-    assert_eq!(told.count(), 2, "one message of the alert, and one after its silence: {:#?}", telegram.texts());
+    let telling = |message: &&Message| message.text().contains(": disk") && message.text().contains("First seen: ");
+    assert_eq!(
+        telegram.messages().iter().filter(telling).count(),
+        2,
+        "one message of the alert, and one after its silence: {:#?}",
+        telegram.texts()
+    );
 
     let log = cluster.alerting.as_ref().unwrap().child().lines();
     let audited = |words: &[&str]| log.iter().any(|line| words.iter().all(|word| line.contains(word)));
@@ -279,9 +284,11 @@ async fn routes_lead_to_topics_and_keep_the_night_quiet() {
     let critical = message(&telegram, &["CRITICAL: memory", "concern: d"], |_| true).await;
     assert_eq!((critical.chat, critical.topic), (GROUP, None));
     let asked = telegram.writes(OTHER, Some(TOPIC), ANN, "/incidents");
-    let answer = message(&telegram, &["Open alerts: 4"], |message| message.reply_to == Some(asked)).await;
+    // That alerting was away is one more alert, if anybody noticed.
+    let open = ["Open alerts: ", "concern=a", "concern=b", "concern=c", "concern=d"];
+    let answer = message(&telegram, &open, |message| message.reply_to == Some(asked)).await;
     assert_eq!((answer.chat, answer.topic), (OTHER, Some(TOPIC)));
-    let waited = message(&telegram, &["2 alerts, 2 events", "concern=a", "concern=b"], |_| true).await;
+    let waited = message(&telegram, &[" alerts, ", "concern=a", "concern=b"], |_| true).await;
     assert_eq!(waited.chat, GROUP);
     assert!(waited.id > critical.id && waited.id > disk.id);
     cluster.stop().await;

@@ -10,6 +10,7 @@ mod door;
 pub(crate) mod errand;
 mod inquiry;
 mod listing;
+mod toasts;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,10 +24,10 @@ use self::audit::Entry;
 use self::button::Act;
 use self::carry::Actor;
 use self::command::{Command, Parsed};
-pub(crate) use self::door::Door;
-use self::door::Verdict;
+use self::door::{Door, Verdict};
 use self::errand::{Done, Errand, Outcome, Place};
 pub(crate) use self::inquiry::Inquiry;
+use self::toasts::Toasts;
 use crate::fold::Book;
 use crate::metrics::AlertMetrics;
 use crate::order::Orders;
@@ -37,10 +38,6 @@ use crate::telegram::{Deed, ListenError, Listener, Outlet, Person, Received, Ref
 const SPACING: Duration = Duration::from_secs(1);
 /// The longest wait between tries to receive.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
-/// How long the answer to a press may wait for Telegram to take calls again.
-const MAX_HOLD: Duration = Duration::from_secs(60);
-/// How often an answer to a press is tried.
-const TRIES: u32 = 3;
 /// Longest name of a person, as it is kept and shown.
 const NAME: usize = 64;
 
@@ -55,6 +52,13 @@ pub(crate) struct Known {
 
 /// Receives for the leader.
 pub(crate) struct Operators {
+    reach: Reach,
+    door: Door,
+    toasts: Toasts,
+}
+
+/// What an operator's wish may need.
+pub(crate) struct Reach {
     pub(crate) listener: Arc<Listener>,
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) orders: Orders,
@@ -63,7 +67,6 @@ pub(crate) struct Operators {
     pub(crate) inquiry: Inquiry,
     pub(crate) scrubber: Scrubber,
     pub(crate) metrics: AlertMetrics,
-    pub(crate) door: Door,
 }
 
 /// One thing that somebody did, let in.
@@ -75,13 +78,19 @@ struct Visit<'a> {
 }
 
 impl Operators {
+    /// Lets these people in.
+    pub(crate) fn new(reach: Reach, people: &[i64]) -> Self {
+        let toasts = Toasts::new(reach.listener.clone(), reach.known.clone(), reach.errands.clone());
+        Self { reach, door: Door::new(people.iter().copied()), toasts }
+    }
+
     /// Receives until dropped. What was received and not carried out comes again to whoever leads then.
     pub(crate) async fn run(mut self) {
         let bot = self.bot_name().await;
         let (mut offset, mut failures) = (None, 0);
         loop {
             let asked = Instant::now();
-            match self.listener.receive(offset).await {
+            match self.reach.listener.receive(offset).await {
                 Ok(updates) => {
                     failures = 0;
                     if updates.is_empty() {
@@ -104,7 +113,7 @@ impl Operators {
     async fn bot_name(&self) -> String {
         let mut failures = 0;
         loop {
-            match self.outlet.name().await {
+            match self.reach.outlet.name().await {
                 Ok(name) => return name,
                 Err(refusal) => self.pause(&refusal.into(), &mut failures).await,
             }
@@ -116,7 +125,7 @@ impl Operators {
         if *failures == 0 {
             tracing::warn!(reason = %error, "nothing is received from telegram, tried again");
         }
-        self.metrics.receive_failures.inc();
+        self.reach.metrics.receive_failures.inc();
         let backoff = Duration::from_secs(1 << (*failures).min(6)).min(MAX_BACKOFF);
         *failures = failures.saturating_add(1);
         let wait = match error {
@@ -137,10 +146,10 @@ impl Operators {
             return;
         }
         let now = Instant::now();
-        let verdict = self.door.judge(person.as_ref(), spot.as_ref(), &self.known.borrow().chats, now);
+        let verdict = self.door.judge(person.as_ref(), spot.as_ref(), &self.reach.known.borrow().chats, now);
         match (verdict, &person, &spot) {
             (Verdict::Welcome, Some(person), Some(spot)) => {
-                let visit = Visit::new(person, spot, received.update, &self.known.borrow().chats.clone());
+                let visit = Visit::new(person, spot, received.update, &self.reach.known.borrow().chats.clone());
                 match (deed, parsed) {
                     (Deed::Pressed { query, data }, _) => self.press(&visit, &query, &data).await,
                     (Deed::Wrote(_), Some(parsed)) => self.command(&visit, parsed).await,
@@ -154,7 +163,7 @@ impl Operators {
     /// A press is answered, so that its button does not spin; a text is not, so that nobody can make us write.
     async fn turn_away(&mut self, verdict: Verdict, person: Option<&Person>, spot: Option<&Spot>, deed: &Deed) {
         let word: &str = verdict.into();
-        self.metrics.wishes.with_label_values(&["none", word]).inc();
+        self.reach.metrics.wishes.with_label_values(&["none", word]).inc();
         if let Some(unsaid) = self.door.tells_refusal(Instant::now()) {
             audit::refused(person, spot, word, unsaid);
         }
@@ -163,22 +172,22 @@ impl Operators {
                 Verdict::Hurried => "Too much at once: wait a minute.",
                 _ => "You may not do this here.",
             };
-            self.answer(query, words).await;
+            self.toasts.answer(query, words).await;
         }
     }
 
-    async fn press(&self, visit: &Visit<'_>, query: &str, data: &str) {
+    async fn press(&mut self, visit: &Visit<'_>, query: &str, data: &str) {
         let Some((act, target)) = button::decode(data) else {
             self.record(visit, "press", &Done::refused("", Vec::new()));
-            return self.answer(query, "This button means nothing any more.").await;
+            return self.toasts.answer(query, "This button means nothing any more.").await;
         };
-        let keys = carry::keys(&self.orders, target, &visit.actor).await;
+        let keys = carry::keys(&self.reach.orders, target, &visit.actor).await;
         let done = match act {
             Act::Details => self.tell_details(visit, keys).await,
-            act => carry::act(&self.orders, act, keys, &visit.actor).await,
+            act => carry::act(&self.reach.orders, act, keys, &visit.actor).await,
         };
         self.record(visit, act.into(), &done);
-        self.answer(query, &done.words).await;
+        self.toasts.answer(query, &done.words).await;
     }
 
     async fn command(&self, visit: &Visit<'_>, parsed: Parsed) {
@@ -197,15 +206,22 @@ impl Operators {
         let actor = &visit.actor;
         let done = match command {
             Command::Silence { time, matchers, comment } => {
-                carry::silence(&self.orders, time, matchers, self.scrubber.clean(&comment).into_owned(), actor).await
+                carry::silence(
+                    &self.reach.orders,
+                    time,
+                    matchers,
+                    self.reach.scrubber.clean(&comment).into_owned(),
+                    actor,
+                )
+                .await
             }
-            Command::Unsilence(id) => carry::unsilence(&self.orders, id, actor).await,
+            Command::Unsilence(id) => carry::unsilence(&self.reach.orders, id, actor).await,
             Command::Incidents(Some(id)) => return self.tell_details(visit, vec![id]).await,
             Command::Incidents(None) => return self.tell(visit, listing::open).await,
             Command::Silences => return self.tell(visit, listing::silences).await,
             Command::Status => return self.tell_status(visit).await,
             other => {
-                let found = self.inquiry.answer(other, visit.update).await;
+                let found = self.reach.inquiry.answer(other, visit.update).await;
                 let said = self.say(visit, vec![found.text]).await;
                 return Done { outcome: found.outcome, about: found.about, ..said };
             }
@@ -215,15 +231,15 @@ impl Operators {
     }
 
     async fn tell_status(&self, visit: &Visit<'_>) -> Done {
-        let mut status = self.inquiry.status().await;
-        let alerts = carry::look(&self.orders, listing::summary).await.unwrap_or_default();
+        let mut status = self.reach.inquiry.status().await;
+        let alerts = carry::look(&self.reach.orders, listing::summary).await.unwrap_or_default();
         status.text(&alerts);
         self.say(visit, vec![status]).await
     }
 
     /// Tells what the book holds.
     async fn tell(&self, visit: &Visit<'_>, what: fn(&Book) -> Rich) -> Done {
-        match carry::look(&self.orders, what).await {
+        match carry::look(&self.reach.orders, what).await {
             Some(text) => self.say(visit, vec![text]).await,
             None => Done::unknown(Vec::new()),
         }
@@ -232,7 +248,7 @@ impl Operators {
     /// Tells all there is to tell of alerts whose fingerprints begin so.
     async fn tell_details(&self, visit: &Visit<'_>, keys: Vec<String>) -> Done {
         let wanted = keys.clone();
-        let Some(texts) = carry::look(&self.orders, move |book| listing::details(book, &wanted)).await else {
+        let Some(texts) = carry::look(&self.reach.orders, move |book| listing::details(book, &wanted)).await else {
             return Done::unknown(keys);
         };
         let known = !texts.is_empty();
@@ -248,7 +264,7 @@ impl Operators {
             Place { chat: visit.actor.chat.clone(), topic: visit.spot.topic, reply_to: Some(visit.spot.message) };
         let (taken, heard) = oneshot::channel();
         let asked = timeout(carry::PATIENCE, async {
-            self.errands.send(Errand::Say { place, texts, taken }).await.ok()?;
+            self.reach.errands.send(Errand::Say { place, texts, taken }).await.ok()?;
             heard.await.ok()
         });
         match asked.await.ok().flatten() {
@@ -258,30 +274,8 @@ impl Operators {
         }
     }
 
-    /// Answers a press, however late, once Telegram takes calls.
-    async fn answer(&self, query: &str, words: &str) {
-        for _ in 0..TRIES {
-            let held = self.known.borrow().held_until.map(|until| until.saturating_duration_since(Instant::now()));
-            sleep(held.unwrap_or_default().min(MAX_HOLD)).await;
-            match self.listener.answer(query, words).await {
-                Ok(()) => return,
-                Err(Refusal::Throttled(retry_after)) => self.hold(retry_after).await,
-                Err(refusal) => {
-                    tracing::debug!(reason = %refusal, "a press is not answered yet");
-                    sleep(Duration::from_secs(1)).await;
-                }
-            }
-        }
-    }
-
-    async fn hold(&self, retry_after: Duration) {
-        // The desk may be gone; then so are we.
-        let _ = self.errands.send(Errand::Hold(retry_after)).await;
-        sleep(retry_after.min(MAX_HOLD)).await;
-    }
-
     fn record(&self, visit: &Visit<'_>, action: &str, done: &Done) {
-        self.metrics.wishes.with_label_values(&[action, done.outcome.into()]).inc();
+        self.reach.metrics.wishes.with_label_values(&[action, done.outcome.into()]).inc();
         audit::acted(&Entry {
             person: visit.person,
             spot: visit.spot,
