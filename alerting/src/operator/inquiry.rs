@@ -106,9 +106,10 @@ impl Inquiry {
             Command::Dead(after) => bounded(self.dead(after))
                 .await
                 .map(|page| Found::well(answers::dead(page.total, &page.jobs, page.next))),
-            Command::Breakers => {
-                bounded(self.broker.open_breakers()).await.map(|open| Found::well(answers::breakers(&open)))
-            }
+            Command::Breakers => bounded(self.broker.open_breakers()).await.map(|mut open| {
+                open.sort_by(|one, other| (&one.provider, &one.model).cmp(&(&other.provider, &other.model)));
+                Found::well(answers::breakers(&open))
+            }),
             Command::Replay(id) => self.replay(id, update).await,
             Command::Test => bounded(self.test(update)).await,
             _ => return Found::well(answers::help()),

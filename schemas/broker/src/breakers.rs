@@ -1,32 +1,30 @@
-//! The fleet's circuit breakers, for whoever shows them.
+//! Reading the fleet's breakers out of BREAKERS.
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use schemas::breaker::{BreakerPhase, BreakerRecord};
 use schemas::{envelope, subject};
 
 use crate::broker::Broker;
 use crate::error::BrokerError;
 
-/// Most breakers that are told.
-const MOST: usize = 1000;
+/// Reads under way at once.
+const PARALLEL: usize = 16;
+/// Most breakers looked at: clients choose model names where a provider serves `*`.
+const MOST: usize = 4096;
 
 impl Broker {
-    /// The breakers that are not closed, by provider and model. What cannot be read is left out.
+    /// The breakers that are not closed.
     ///
     /// # Errors
     /// [`BrokerError`] when the bucket cannot be read.
     pub async fn open_breakers(&self) -> Result<Vec<BreakerRecord>, BrokerError> {
+        let failed = "breakers cannot be read";
         let store = self.kv(subject::BREAKERS).await?;
-        let keys = store.keys().await.map_err(BrokerError::other("breakers cannot be listed"))?;
-        let mut keys = keys.take(MOST);
-        let mut open = Vec::new();
-        while let Some(key) = keys.next().await {
-            let key = key.map_err(BrokerError::other("breakers cannot be listed"))?;
-            let value = store.get(key).await.map_err(BrokerError::other("a breaker cannot be read"))?;
-            let record = value.and_then(|value| envelope::decode::<BreakerRecord>(&value).ok());
-            open.extend(record.filter(|record| record.state != BreakerPhase::Closed));
-        }
-        open.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
-        Ok(open)
+        let keys = store.keys().await.map_err(BrokerError::other(failed))?.take(MOST);
+        let keys: Vec<String> = keys.try_collect().await.map_err(BrokerError::other(failed))?;
+        let values = futures::stream::iter(keys).map(|key| store.get(key)).buffered(PARALLEL);
+        let values: Vec<_> = values.try_collect().await.map_err(BrokerError::other(failed))?;
+        let records = values.into_iter().flatten().filter_map(|value| envelope::decode::<BreakerRecord>(&value).ok());
+        Ok(records.filter(|record| record.state != BreakerPhase::Closed).collect())
     }
 }
