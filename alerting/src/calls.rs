@@ -8,8 +8,9 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use crate::desk::Desk;
-use crate::plan::Task;
+use crate::plan::{Now, Task};
 use crate::settle::Settled;
+use crate::store::CHATS;
 use crate::telegram::{Outlet, Refusal};
 
 /// How long a chat that refuses us is left out.
@@ -38,17 +39,29 @@ impl Desk {
         let now = Instant::now();
         self.pacer.ended(&task.chat, now);
         self.count(&task, &outcome, took);
+        if let Some(own) = task.own {
+            return self.settle_own(own, &task, outcome, Now { wall: clock::now(), monotonic: now });
+        }
         match outcome {
             Ok(message) => {
                 self.pacer.reached();
+                // The record of the call stays: until what it told is kept, a successor must know of it.
                 self.settle(&task, Settled::Told(message));
             }
-            Err(refusal) => self.refused(&task, refusal, now),
+            Err(refusal) => {
+                if refusal.is_certain() {
+                    self.outbox.refused()
+                } else {
+                    self.outbox.lost()
+                }
+                self.refused(&task, refusal, now);
+                self.record_pace(Now { wall: clock::now(), monotonic: now });
+            }
         }
     }
 
     /// What is not settled here is planned again.
-    fn refused(&mut self, task: &Task, refusal: Refusal, now: Instant) {
+    pub(crate) fn refused(&mut self, task: &Task, refusal: Refusal, now: Instant) {
         tracing::warn!(reason = %refusal, operation = <&str>::from(task.action), "telegram refused a call");
         match refusal {
             Refusal::Unreachable(_) => return self.pacer.failed(now),
@@ -60,6 +73,11 @@ impl Desk {
             Refusal::Gone => self.settle(task, Settled::Gone),
             Refusal::Unparsable(_) if !task.plain => self.settle(task, Settled::Unparsable),
             Refusal::Unparsable(_) | Refusal::Chat(_) => self.close(task, now),
+            Refusal::Topic(_) => {
+                if let Some(topic) = task.topic {
+                    self.chats.close_topic(&task.chat, topic);
+                }
+            }
             Refusal::Token => self.pacer.hold(TOKEN_PAUSE, now),
         }
         self.pacer.reached();
@@ -72,7 +90,8 @@ impl Desk {
     fn moved(&mut self, from: &str, to: &str) {
         self.metrics.chats_moved.inc();
         self.chats.moved(from, to);
-        self.work.moved = true;
+        self.replies_moved(from, to);
+        self.work.unsaved.insert(CHATS.to_owned());
         self.work.unsaved.extend(self.book.leave(from));
     }
 

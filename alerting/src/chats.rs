@@ -1,19 +1,33 @@
-//! Which chat an alert goes to: by severity, else the general one; followed when a group moved, and left out for a
-//! while when it refuses us.
+//! Which chat an alert goes to: by its route, else by severity, else the general one; followed when a group moved, and
+//! left out for a while when it refuses us.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runtime::config::TelegramConfig;
 use schemas::alert::Severity;
 use schemas::envelope::{self, EnvelopeError};
+use schemas::matcher::Facts;
+use schemas::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::routes::Routes;
 
 /// The configured chats, and where they moved to.
 #[derive(Debug, Clone)]
 pub(crate) struct Chats {
     general: String,
     by_severity: BTreeMap<Severity, String>,
+    routes: Routes,
     moved: Moved,
+    /// Topics that there are not, or that are closed.
+    closed: BTreeSet<(String, i32)>,
+}
+
+/// A chat, and a topic in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place<'a> {
+    pub(crate) chat: &'a str,
+    pub(crate) topic: Option<i32>,
 }
 
 /// Groups that became supergroups: the old chat and the new one. Kept in the bucket, since the old one stays configured.
@@ -33,13 +47,55 @@ impl Chats {
         Self {
             general: config.chat_id.clone(),
             by_severity: by_severity.map(|(severity, chat)| (severity, chat.clone())).collect(),
+            routes: Routes::new(config),
             moved: Moved::default(),
+            closed: BTreeSet::new(),
         }
     }
 
     /// One chat for everything.
     pub(crate) fn only(chat: &str) -> Self {
-        Self { general: chat.to_owned(), by_severity: BTreeMap::new(), moved: Moved::default() }
+        Self {
+            general: chat.to_owned(),
+            by_severity: BTreeMap::new(),
+            routes: Routes::default(),
+            moved: Moved::default(),
+            closed: BTreeSet::new(),
+        }
+    }
+
+    /// Where an alert goes: to its route's chat and topic, or where its severity goes when that chat is not `usable`.
+    pub(crate) fn place(&self, facts: &Facts<'_>, usable: impl Fn(&str) -> bool) -> Option<Place<'_>> {
+        let own = self.routes.find(facts).and_then(|route| {
+            let configured = route.chat.as_deref()?;
+            let chat = self.follow(configured);
+            // A group has no topics: what it moved to numbers its own.
+            let topic = route.topic.filter(|topic| chat == configured && !self.is_closed(chat, *topic));
+            usable(chat).then_some(Place { chat, topic })
+        });
+        own.or_else(|| self.route(facts.severity, usable).map(|chat| Place { chat, topic: None }))
+    }
+
+    /// Whether an alert waits at `moment`, since it is quiet where it goes.
+    pub(crate) fn is_quiet(&self, facts: &Facts<'_>, moment: Timestamp) -> bool {
+        self.routes.find(facts).is_some_and(|route| route.is_quiet(facts.severity, moment))
+    }
+
+    /// Every chat that is ours, under its name in the configuration and wherever it moved.
+    pub(crate) fn all(&self) -> BTreeSet<String> {
+        let configured =
+            self.by_severity.values().map(String::as_str).chain([&*self.general]).chain(self.routes.chats());
+        let configured = configured.filter(|chat| !chat.is_empty());
+        configured.flat_map(|chat| [chat, self.follow(chat)]).map(str::to_owned).collect()
+    }
+
+    /// `topic` cannot be written to: what goes there goes to its chat.
+    pub(crate) fn close_topic(&mut self, chat: &str, topic: i32) {
+        self.closed.insert((chat.to_owned(), topic));
+    }
+
+    fn is_closed(&self, chat: &str, topic: i32) -> bool {
+        self.closed.iter().any(|(closed, number)| closed == chat && *number == topic)
     }
 
     /// The chat for `severity`, or the general one when that is not `usable`; nothing when neither is.
@@ -77,6 +133,8 @@ impl Chats {
 
 #[cfg(test)]
 mod tests {
+    use schemas::alert::AlertKind;
+
     use super::*;
     use crate::fixture;
 
@@ -97,6 +155,32 @@ mod tests {
     fn a_chat_that_refuses_us_is_replaced_by_the_general_one() {
         assert_eq!(chats().route(Severity::Critical, |chat| chat != "@night"), Some("-1"));
         assert_eq!(chats().route(Severity::Info, |chat| chat != "-1"), None);
+    }
+
+    #[test]
+    fn a_route_goes_before_severity_and_falls_back_to_it() {
+        let mut config = fixture::telegram();
+        config.chat_id = "-1".to_owned();
+        config.routes = vec![runtime::config::RouteConfig {
+            matchers: vec!["kind=disk".parse().unwrap()],
+            chat: "-7".to_owned(),
+            topic: Some(42),
+            ..runtime::config::RouteConfig::default()
+        }];
+        let mut chats = Chats::new(&config);
+        let labels = BTreeMap::new();
+        let facts = |kind| Facts { kind, severity: Severity::Warning, fingerprint: "", labels: &labels };
+        let place = |chats: &Chats, kind, refusing: &str| {
+            chats.place(&facts(kind), |chat| chat != refusing).map(|place| (place.chat.to_owned(), place.topic))
+        };
+        assert_eq!(place(&chats, AlertKind::Disk, ""), Some(("-7".to_owned(), Some(42))));
+        assert_eq!(place(&chats, AlertKind::Memory, ""), Some(("-1".to_owned(), None)));
+        assert_eq!(place(&chats, AlertKind::Disk, "-7"), Some(("-1".to_owned(), None)));
+        chats.close_topic("-7", 42);
+        assert_eq!(place(&chats, AlertKind::Disk, ""), Some(("-7".to_owned(), None)));
+        chats.moved("-7", "-1007");
+        assert_eq!(place(&chats, AlertKind::Disk, ""), Some(("-1007".to_owned(), None)));
+        assert_eq!(chats.all(), BTreeSet::from(["-1", "-7", "-1007"].map(str::to_owned)));
     }
 
     #[test]

@@ -2,19 +2,32 @@
 //! the whole picture. Of several replicas one leads.
 
 mod calls;
+mod chart;
 mod chats;
+mod daily;
 mod desk;
 mod fold;
 mod health;
 mod incident;
+mod inhibit;
 mod leader;
 mod metrics;
+mod operate;
+mod operator;
+mod order;
+mod outbox;
 mod pace;
 mod plan;
+mod replies;
+mod review;
 mod rich;
+mod routes;
 mod rules;
+mod scrub;
 mod settle;
+mod silence;
 mod store;
+mod surface;
 mod telegram;
 mod term;
 mod text;
@@ -29,6 +42,7 @@ use std::sync::Arc;
 use broker::Broker;
 use runtime::config::Config;
 use runtime::metrics::Metrics;
+use runtime::telemetry::{Scrubber, TelemetryError};
 use tokio_util::sync::CancellationToken;
 
 pub use health::checks;
@@ -42,6 +56,9 @@ pub enum AlertingError {
     /// `telegram.api_url` is no URL.
     #[error("telegram.api_url is not a URL")]
     ApiUrl(#[source] url::ParseError),
+    /// The configured secrets make too large a pattern to look for.
+    #[error("the secrets to keep out of alerts cannot be looked for")]
+    Secrets(#[from] TelemetryError),
     /// No HTTP client can be made, as without certificates to trust.
     #[error("no HTTP client for Telegram can be made")]
     Client(#[source] reqwest::Error),
@@ -59,7 +76,9 @@ pub async fn run(
 ) -> Result<(), AlertingError> {
     let metrics = metrics::AlertMetrics::register(&metrics.registry)?;
     let outlet = Arc::new(telegram::Outlet::new(&config.telegram)?);
-    let candidate = term::Candidate { config, broker, outlet, metrics };
+    let listener = telegram::Listener::of(&config.telegram)?.map(Arc::new);
+    let scrubber = Scrubber::new(&config.secrets())?;
+    let candidate = term::Candidate { config, broker, outlet, listener, scrubber, metrics };
     candidate.run(&shutdown).await;
     Ok(())
 }

@@ -24,12 +24,22 @@ pub(crate) struct AlertMetrics {
     pub(crate) chats_moved: IntCounter,
     /// Firing alerts by severity.
     pub(crate) open: IntGaugeVec,
+    /// Firing alerts that are not told, by reason.
+    pub(crate) muted: IntGaugeVec,
     /// Alerts kept, firing or not yet forgotten.
     pub(crate) incidents: IntGauge,
     /// How long the oldest news has been waiting to be told.
     pub(crate) oldest_unsent_seconds: IntGauge,
     /// For how long no call may be made.
     pub(crate) hold_seconds: IntGauge,
+    /// Messages that may stand twice in a chat, over all leaders so far.
+    pub(crate) possible_duplicates: IntGauge,
+    /// What operators did, by operation and outcome.
+    pub(crate) operations: IntCounterVec,
+    /// What people pressed and wrote, by what they wanted and what became of it.
+    pub(crate) wishes: IntCounterVec,
+    /// Polls for that which failed.
+    pub(crate) receive_failures: IntCounter,
     /// 1 while this replica leads.
     pub(crate) leader: IntGauge,
     /// Writes of incidents by outcome.
@@ -51,6 +61,7 @@ impl AlertMetrics {
         let gauge =
             |name: &str, help: &str| registered(registry, IntGauge::new(format!("portbroker_alerts_{name}"), help)?);
         let open = Opts::new("portbroker_alerts_open", "Firing alerts by severity");
+        let muted = Opts::new("portbroker_alerts_muted", "Firing alerts that are not told, by reason");
         let seconds = HistogramOpts::new("portbroker_alerts_call_duration_seconds", "How long a call to Telegram took");
         Ok(Self {
             events: counters("events_total", "Alert events taken in", &["kind", "severity", "outcome"])?,
@@ -61,12 +72,20 @@ impl AlertMetrics {
             chats_refused: counter("chats_refused_total", "Chats given up for a while since they refused us")?,
             chats_moved: counter("chats_moved_total", "Groups followed to where they moved")?,
             open: registered(registry, IntGaugeVec::new(open, &["severity"])?)?,
+            muted: registered(registry, IntGaugeVec::new(muted, &["reason"])?)?,
             incidents: gauge("incidents", "Alerts kept, firing or not yet forgotten")?,
             oldest_unsent_seconds: gauge(
                 "oldest_unsent_seconds",
                 "How long the oldest news has been waiting to be told",
             )?,
             hold_seconds: gauge("hold_seconds", "For how long no call to Telegram may be made")?,
+            possible_duplicates: gauge(
+                "possible_duplicates",
+                "Messages that may stand twice in a chat, since nobody learnt whether they were sent at first",
+            )?,
+            operations: counters("operations_total", "What operators did", &["operation", "outcome"])?,
+            wishes: counters("commands_total", "Buttons pressed and commands written", &["command", "outcome"])?,
+            receive_failures: counter("receive_failures_total", "Failed polls for what people press and write")?,
             leader: gauge("leader", "1 while this replica evaluates rules and sends")?,
             writes: counters("writes_total", "Writes of kept alerts", &["outcome"])?,
             evaluations: counters("rule_evaluations_total", "Evaluations of a rule", &["kind", "result"])?,

@@ -5,6 +5,11 @@
 /// never less.
 pub(crate) const LIMIT: usize = 4096;
 
+/// Longest title of a page, in plain units; each may be five of markup.
+const TITLE: usize = 100;
+/// What a page holds under its title.
+const PAGE: usize = LIMIT - 5 * TITLE - 60;
+
 const ELLIPSIS: char = '…';
 const OPEN: &str = "<b>";
 const CLOSE: &str = "</b>";
@@ -16,12 +21,14 @@ pub(crate) struct Rich {
     plain: String,
     left: usize,
     full: bool,
+    shortened: bool,
 }
 
 impl Rich {
     /// Room for `limit` UTF-16 units of markup, of which one is kept for the ellipsis.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { html: String::new(), plain: String::new(), left: limit.saturating_sub(1), full: limit == 0 }
+        let left = limit.saturating_sub(1);
+        Self { html: String::new(), plain: String::new(), left, full: limit == 0, shortened: false }
     }
 
     /// Adds text as it is.
@@ -47,16 +54,45 @@ impl Rich {
         self
     }
 
+    /// Adds a link, whole or not at all. As plain text the address stands behind its words.
+    pub(crate) fn link(&mut self, text: &str, url: &str) -> &mut Self {
+        let mut link = Self::new(usize::MAX);
+        link.text(text);
+        let address = url.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        link.html = format!("<a href=\"{address}\">{}</a>", link.html);
+        link.plain = format!("{}: {url}", link.plain);
+        let shortened = self.shortened;
+        self.append(&link, 0);
+        self.shortened = shortened;
+        self
+    }
+
     /// Adds all of `other` if there is still room for `reserve` units behind it; else nothing, and tells so.
     pub(crate) fn append(&mut self, other: &Self, reserve: usize) -> bool {
-        let units = other.html.encode_utf16().count();
+        let units = units(&other.html).max(units(&other.plain));
         let fits = !self.full && self.left >= units + reserve;
         if fits {
             self.left -= units;
             self.html.push_str(&other.html);
             self.plain.push_str(&other.plain);
         }
+        self.shortened |= other.is_cut() || !fits;
         fits
+    }
+
+    /// Marks that something was left out before it came here.
+    pub(crate) const fn shorten(&mut self) {
+        self.shortened = true;
+    }
+
+    /// Nothing was written.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.plain.is_empty()
+    }
+
+    /// Some of it did not fit.
+    pub(crate) const fn is_cut(&self) -> bool {
+        self.full || self.shortened
     }
 
     /// The text as Telegram's HTML.
@@ -72,6 +108,9 @@ impl Rich {
     fn push(&mut self, character: char) -> bool {
         if self.full {
             return false;
+        }
+        if reorders(character) {
+            return true;
         }
         let character = if character.is_control() && character != '\n' { ' ' } else { character };
         let entity = entity(character);
@@ -108,6 +147,53 @@ const fn entity(character: char) -> Option<&'static str> {
     }
 }
 
+/// All of `text`, in as many messages as it takes, each under the bold `title`. Cut at white space where there is some
+/// near the end of a message.
+pub(crate) fn pages(title: &str, text: &str) -> Vec<Rich> {
+    let mut chunks = Vec::new();
+    let mut rest = text.trim_end();
+    while !rest.is_empty() {
+        let (chunk, behind) = rest.split_at(page_end(rest));
+        chunks.push(chunk);
+        rest = behind;
+    }
+    let count = chunks.len();
+    let page = |(number, chunk): (usize, &str)| {
+        let mut page = Rich::new(LIMIT);
+        let place = if count > 1 { format!(" ({}/{count})", number + 1) } else { String::new() };
+        page.bold(&format!("{}{place}", cut(title, TITLE))).text("\n").text(chunk);
+        page
+    };
+    chunks.into_iter().enumerate().map(page).collect()
+}
+
+/// How many bytes of `text` a page holds.
+fn page_end(text: &str) -> usize {
+    let (mut left, mut end, mut space) = (PAGE, 0, 0);
+    for (position, character) in text.char_indices() {
+        let units = entity(character).map_or_else(|| character.len_utf16(), str::len);
+        if units > left {
+            return if space > end / 2 { space } else { end };
+        }
+        left -= units;
+        end = position + character.len_utf8();
+        if character.is_whitespace() {
+            space = end;
+        }
+    }
+    end
+}
+
+/// Invisible characters that turn the order of others round, so that a text would not read as it is.
+const fn reorders(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// As Telegram counts.
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
 /// `text` in at most `units` UTF-16 units, cut between characters.
 pub(crate) fn cut(text: &str, units: usize) -> String {
     let mut short = String::with_capacity(text.len().min(units * 3));
@@ -132,10 +218,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn units(text: &str) -> usize {
-        text.encode_utf16().count()
-    }
 
     /// What Telegram's parser makes of `html`, or where it stumbles.
     fn parse(html: &str) -> Result<String, String> {
@@ -184,6 +266,15 @@ mod tests {
         }
 
         #[test]
+        fn pages_hold_everything(words in prop::collection::vec("[a&<é😀]{0,30}[ \n]?", 0..900), title in "[a&]{0,200}") {
+            let text = words.concat();
+            let pages = pages(&title, &text);
+            prop_assert!(pages.iter().all(|page| units(page.html()) <= LIMIT && !page.is_cut()));
+            let shown: String = pages.iter().map(|page| page.plain().split_once('\n').unwrap().1).collect();
+            prop_assert_eq!(shown, text.trim_end());
+        }
+
+        #[test]
         fn a_cut_text_is_a_prefix(text in "[aé😀]{0,40}", limit in 0_usize..40) {
             let short = cut(&text, limit);
             prop_assert!(units(&short) <= limit);
@@ -200,6 +291,24 @@ mod tests {
         let mut rich = Rich::new(LIMIT);
         rich.text("_*[]()~`#+-=|{}.!\"' & < >");
         assert_eq!(rich.html(), "_*[]()~`#+-=|{}.!\"' &amp; &lt; &gt;");
+    }
+
+    #[test]
+    fn a_link_is_whole_or_not_there() {
+        let mut rich = Rich::new(80);
+        rich.text("see ").link("a<b", "https://x.example/?a=1&b=\"2\"");
+        assert_eq!(rich.html(), "see <a href=\"https://x.example/?a=1&amp;b=&quot;2&quot;\">a&lt;b</a>");
+        assert_eq!(rich.plain(), "see a<b: https://x.example/?a=1&b=\"2\"");
+        let mut rich = Rich::new(40);
+        rich.text("see ").link("a", "https://x.example/?a=1&b=\"2\"").text("!");
+        assert_eq!(rich.html(), "see !");
+    }
+
+    #[test]
+    fn no_character_turns_the_order_of_others_round() {
+        let mut rich = Rich::new(LIMIT);
+        rich.text("a\u{202e}b\u{2067}c ع👩‍🔧\u{0}");
+        assert_eq!(rich.plain(), "abc ع👩‍🔧 ");
     }
 
     #[test]

@@ -9,22 +9,31 @@ use broker::{AlertDelivery, Broker, BrokerError};
 use runtime::clock;
 use runtime::config::Config;
 use runtime::system::resident_bytes;
+use runtime::telemetry::Scrubber;
 use schemas::stats::ProcessStats;
 use schemas::subject;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::chats::Chats;
 use crate::desk::{Desk, Work};
 use crate::fold::{Book, Policy};
-use crate::leader::{LeaderError, Leadership, RENEW};
+use crate::inhibit::Inhibition;
+use crate::leader::{LeaderError, Leadership, renew_every};
 use crate::metrics::AlertMetrics;
+use crate::operator::errand::Errand;
+use crate::operator::{Inquiry, Known, Operators, Reach};
+use crate::order::Orders;
 use crate::pace::Pacer;
 use crate::rules::Rules;
-use crate::store::{Incidents, StoreError};
-use crate::telegram::{LOG, Outlet};
+use crate::store::{Contents, Incidents, OUTBOX, StoreError};
+use crate::surface::Surface;
+use crate::telegram::{LOG, Listener, Outlet};
 
+/// Errands of operators waiting for the desk.
+const ERRANDS: usize = 16;
 /// Most events read, folded and kept at once.
 const BATCH: usize = 256;
 /// How long a failed intake or rule run waits before it begins again.
@@ -38,6 +47,9 @@ pub(crate) struct Candidate {
     pub(crate) config: Arc<Config>,
     pub(crate) broker: Broker,
     pub(crate) outlet: Arc<Outlet>,
+    /// What people press and write; nothing when nobody may.
+    pub(crate) listener: Option<Arc<Listener>>,
+    pub(crate) scrubber: Scrubber,
     pub(crate) metrics: AlertMetrics,
 }
 
@@ -61,29 +73,61 @@ impl Candidate {
         let mut tasks = JoinSet::new();
         tasks.spawn(report(self.broker.clone()));
         while !shutdown.is_cancelled() {
-            if let Err(error) = self.contend(shutdown).await {
+            if let Err(error) = Box::pin(self.contend(shutdown)).await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "alerting does not lead");
             }
             self.metrics.leader.set(0);
-            shutdown.run_until_cancelled(tokio::time::sleep(RENEW)).await;
+            let pause = renew_every(self.config.alerts.lease);
+            shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
         tasks.shutdown().await;
     }
 
     async fn contend(&self, shutdown: &CancellationToken) -> Result<(), TermError> {
         let bucket = self.broker.kv(subject::INCIDENTS).await?;
-        let Some(leadership) = Leadership::contend(&self.broker, bucket.clone()).await? else { return Ok(()) };
+        let lease = self.config.alerts.lease;
+        let Some(leadership) = Leadership::contend(&self.broker, bucket.clone(), lease).await? else { return Ok(()) };
         tracing::info!(instance = self.broker.instance(), "alerting leads");
         self.metrics.leader.set(1);
         let (firing, known) = watch::channel(Vec::new());
-        let desk = self.desk(bucket, leadership, firing).await?;
+        let (errands, received) = mpsc::channel(ERRANDS);
+        let (knowledge, ours) = watch::channel(Known::default());
+        let surface = Surface::new(received, knowledge, self.scrubber.clone(), &self.config.telegram);
+        let desk = self.desk(bucket, leadership, firing, surface).await?;
         let (events, inbox) = mpsc::channel(1);
         let mut tasks = JoinSet::new();
         tasks.spawn(take_in(self.broker.clone(), events));
         tasks.spawn(rule(self.clone(), known));
-        let ended = Box::pin(desk.run(inbox, shutdown)).await;
+        let (orders, ordered) = Orders::new();
+        desk.publish_known(Instant::now());
+        self.listen(&mut tasks, orders, errands, ours);
+        let ended = Box::pin(desk.run(inbox, ordered, shutdown)).await;
         tasks.shutdown().await;
         Ok(ended?)
+    }
+
+    /// Has somebody take up what operators press and write, if anybody may.
+    fn listen(
+        &self,
+        tasks: &mut JoinSet<()>,
+        orders: Orders,
+        errands: mpsc::Sender<Errand>,
+        known: watch::Receiver<Known>,
+    ) {
+        let Some(listener) = self.listener.clone() else { return };
+        let inquiry = Inquiry::new(self.config.clone(), self.broker.clone());
+        tasks.spawn(inquiry.clone().listen());
+        let reach = Reach {
+            listener,
+            outlet: self.outlet.clone(),
+            orders,
+            errands,
+            known,
+            inquiry,
+            scrubber: self.scrubber.clone(),
+            metrics: self.metrics.clone(),
+        };
+        tasks.spawn(Operators::new(reach, &self.config.telegram.allowed_users).run());
     }
 
     async fn desk(
@@ -91,27 +135,56 @@ impl Candidate {
         bucket: Store,
         leadership: Leadership,
         firing: watch::Sender<Vec<crate::rules::Concern>>,
+        surface: Surface,
     ) -> Result<Desk, StoreError> {
         let telegram = &self.config.telegram;
         let mut chats = match &*self.outlet {
             Outlet::Telegram(_) => Chats::new(telegram),
             Outlet::Log(_) => Chats::only(LOG),
         };
-        let (store, incidents) = Incidents::load(bucket, &mut chats).await?;
-        let policy = Policy {
-            cooldown: telegram.cooldown,
-            group_wait: telegram.group_wait,
-            max_age: self.config.streams.alerts_max_age,
-        };
-        let mut book = Book::new(policy, incidents);
+        let (store, contents) = Incidents::load(bucket, &mut chats).await?;
+        let Contents { incidents, silences, mut outbox } = contents;
+        let mut book = Book::new(self.policy(), incidents);
+        book.silences = silences;
+        book.inhibitions = self.inhibitions();
         let mut work = Work::default();
+        if surface.calendar.is_off() {
+            work.unsaved.extend(book.forget_days());
+        }
+        work.unsaved.extend(outbox.recover(&mut book));
+        // Written first of all: it fences whoever led before.
+        work.unsaved.insert(OUTBOX.to_owned());
         if matches!(&*self.outlet, Outlet::Telegram(_)) {
             // What was told to the log alone, before there was a token, nobody has read in a chat.
             work.unsaved.extend(book.leave(LOG));
         }
-        let pacer = Pacer::new(telegram.messages_per_minute);
+        let mut pacer = Pacer::new(telegram.messages_per_minute);
+        pacer.resume(&outbox.paced, Instant::now(), clock::now());
         let (outlet, metrics) = (self.outlet.clone(), self.metrics.clone());
-        Ok(Desk { book, chats, pacer, store, leadership, outlet, metrics, firing, work })
+        Ok(Desk { book, chats, pacer, outbox, store, leadership, outlet, metrics, firing, surface, work })
+    }
+
+    fn policy(&self) -> Policy {
+        let Config { telegram, alerts, streams, .. } = &*self.config;
+        Policy {
+            cooldown: telegram.cooldown,
+            group_wait: telegram.group_wait,
+            group_interval: telegram.group_interval,
+            repeat_interval: telegram.repeat_interval,
+            acknowledge_timeout: telegram.acknowledge_timeout,
+            max_age: streams.alerts_max_age,
+            max_silences: alerts.max_silences,
+            longest_silence: alerts.longest_silence,
+        }
+    }
+
+    /// The configuration was validated: what is wrong with one here would be a mistake of ours, and keeps nothing quiet.
+    fn inhibitions(&self) -> Vec<Inhibition> {
+        let read = |(index, config)| {
+            let inhibition = Inhibition::new(config);
+            inhibition.inspect_err(|error| tracing::error!(%error, index, "inhibition left out")).ok()
+        };
+        self.config.alerts.inhibitions.iter().enumerate().filter_map(read).collect()
     }
 }
 

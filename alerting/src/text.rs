@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use runtime::config::hours::UtcOffset;
 use schemas::alert::AlertState;
 use schemas::timestamp::Timestamp;
 use time::OffsetDateTime;
 
-use crate::incident::{Episode, Incident};
+use crate::chart::bars;
+use crate::incident::{Cause, Episode, Incident};
 use crate::rich::{LIMIT, Rich, cut};
 
 /// Longest summary of an alert that has its message to itself.
@@ -15,12 +17,16 @@ const SUMMARY: usize = 1500;
 const LABEL: usize = 100;
 /// Most labels shown.
 const LABELS: usize = 15;
+/// Room for labels in a message.
+const LABELS_ROOM: usize = 1200;
+/// Longest name of a person.
+const NAME: usize = 64;
 /// Longest summary in a line of a digest.
 const LINE_SUMMARY: usize = 120;
 /// Longest list of labels in a line of a digest.
 const LINE_LABELS: usize = 80;
-/// What the last line of a digest, which sums up the alerts that did not fit, may need.
-const TAIL: usize = 100;
+/// What the last line of a digest, which sums up the alerts that did not fit, and a link may need.
+const TAIL: usize = 300;
 /// An episode and the alert it belongs to.
 pub(crate) type Told<'a> = (&'a Incident, &'a Episode);
 
@@ -49,24 +55,91 @@ pub(crate) fn notice(told: &[Told<'_>]) -> Rich {
     rich
 }
 
-fn single((incident, episode): Told<'_>) -> Rich {
+/// What is always there goes last, and is written first, so that what is of any length takes the room that is left.
+fn single(told: Told<'_>) -> Rich {
+    let (incident, episode) = told;
+    let mut head = Rich::new(LIMIT);
+    head.bold(&format!("{}: {}", word(episode), incident.kind)).text("\n").text(cause(episode));
+    let (labels, facts) = (labels(incident), facts(told));
+    let taken = [&head, &labels, &facts].map(|part| part.html().encode_utf16().count()).iter().sum::<usize>();
+    let mut summary = Rich::new(LIMIT.saturating_sub(taken + TAIL));
+    summary.text(&cut(&episode.summary, SUMMARY)).text("\n");
     let mut rich = Rich::new(LIMIT);
-    rich.bold(&format!("{}: {}", word(episode), incident.kind)).text("\n").text(&cut(&episode.summary, SUMMARY));
-    rich.text("\n");
-    for (name, value) in incident.labels.iter().take(LABELS) {
-        rich.text(&format!("\n{}: {}", cut(name, LABEL), cut(value, LABEL)));
+    for part in [&head, &summary, &labels, &facts] {
+        rich.append(part, 0);
     }
+    if cut(&episode.summary, SUMMARY) != episode.summary {
+        rich.shorten();
+    }
+    rich
+}
+
+fn labels(incident: &Incident) -> Rich {
+    let mut rich = Rich::new(LABELS_ROOM);
+    for (position, (name, value)) in incident.labels.iter().enumerate() {
+        if position == LABELS {
+            rich.text(&format!("\n… and {} more labels", incident.labels.len() - LABELS)).shorten();
+            break;
+        }
+        let (short_name, short_value) = (cut(name, LABEL), cut(value, LABEL));
+        rich.text(&format!("\n{short_name}: {short_value}"));
+        if short_name != *name || short_value != *value {
+            rich.shorten();
+        }
+    }
+    rich
+}
+
+fn facts((incident, episode): Told<'_>) -> Rich {
+    let live = incident.live().is_some_and(|live| live.number == episode.number);
+    let mut rich = Rich::new(LIMIT);
     rich.text(&measured(episode));
+    if let Some(bars) = bars(incident.values.iter().copied()).filter(|_| live) {
+        rich.text(&format!("\nTrend: {bars}"));
+    }
     rich.text(&format!("\nCount: {}", episode.count));
+    if episode.earlier > 0 {
+        rich.text(&format!("\nTold before: {}", episode.earlier));
+    }
     rich.text(&format!("\nFirst seen: {}", moment(episode.first_seen)));
     rich.text(&format!("\nLast seen: {}", moment(episode.last_seen)));
     if let Some(at) = episode.resolved_at {
         rich.text(&format!("\nResolved: {}", moment(at)));
+        if let Some(by) = &episode.resolved_by {
+            rich.text(&format!(" by {}", cut(by, NAME)));
+        }
+    }
+    if live {
+        rich.text(&standing(incident));
     }
     if episode.superseded {
         rich.text("\nContinued in a newer message.");
     }
     rich
+}
+
+/// Who sees to it, and until when nobody wants to hear of it.
+fn standing(incident: &Incident) -> String {
+    let mut text = String::new();
+    if let Some(acknowledged) = &incident.acknowledged {
+        let _ = write!(text, "\nAcknowledged: {} by {}", moment(acknowledged.at), cut(&acknowledged.by, NAME));
+    }
+    if let Some(silenced) = &incident.silenced {
+        let _ = write!(text, "\nSilenced: until {} by {}", moment(silenced.until), cut(&silenced.by, NAME));
+    }
+    text
+}
+
+/// Why it has a message of its own, where that is not plain.
+const fn cause(episode: &Episode) -> &'static str {
+    match episode.cause {
+        Cause::First | Cause::Again => "",
+        Cause::Refired => "It fires again.\n",
+        Cause::Escalated => "It became more severe.\n",
+        Cause::Repeated => "It fires on.\n",
+        Cause::AcknowledgeTimeout => "It fires on although it was acknowledged.\n",
+        Cause::SilenceEnded => "It fires still, its silence being over.\n",
+    }
 }
 
 fn digest(told: &[Told<'_>]) -> Rich {
@@ -87,8 +160,13 @@ fn line(incident: &Incident, episode: &Episode) -> Rich {
     line.text("\n").bold(word(episode)).text(&format!(" {}", title(incident)));
     line.text(&format!(": {}", cut(&episode.summary, LINE_SUMMARY)));
     line.text(&format!(" (count: {}, last: {})", episode.count, moment(episode.last_seen)));
+    let live = incident.live().is_some_and(|live| live.number == episode.number);
     if episode.superseded {
         line.text(" continued");
+    } else if live && incident.silenced.is_some() {
+        line.text(" silenced");
+    } else if live && incident.acknowledged.is_some() {
+        line.text(" acknowledged");
     }
     line
 }
@@ -97,7 +175,8 @@ fn events(told: &[Told<'_>]) -> u64 {
     told.iter().map(|(_, episode)| episode.count).sum()
 }
 
-fn word(episode: &Episode) -> &'static str {
+/// How bad it is, or that it is over.
+pub(crate) fn word(episode: &Episode) -> &'static str {
     use schemas::alert::Severity::{Critical, Info, Warning};
     match (episode.state, episode.severity) {
         (AlertState::Resolved, _) => "RESOLVED",
@@ -107,15 +186,17 @@ fn word(episode: &Episode) -> &'static str {
     }
 }
 
-fn title(incident: &Incident) -> String {
+/// What it is about, in a line.
+pub(crate) fn title(incident: &Incident) -> String {
     let mut title = incident.kind.to_string();
     for (name, value) in &incident.labels {
         let _ = write!(title, " {name}={value}");
     }
-    cut(&title, LINE_LABELS)
+    cut(&title.replace('\n', " "), LINE_LABELS)
 }
 
-fn measured(episode: &Episode) -> String {
+/// What was measured, and the limit of it.
+pub(crate) fn measured(episode: &Episode) -> String {
     match (episode.value, episode.threshold) {
         (Some(value), Some(threshold)) => format!("\nValue: {} (limit {})", number(value), number(threshold)),
         (Some(value), None) => format!("\nValue: {}", number(value)),
@@ -129,102 +210,18 @@ fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn moment(at: Timestamp) -> String {
+/// To the second.
+pub(crate) fn moment(at: Timestamp) -> String {
     let at = OffsetDateTime::from(at);
     let (hour, minute, second) = at.to_hms();
     format!("{} {hour:02}:{minute:02}:{second:02} UTC", at.date())
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use insta::assert_snapshot;
-    use schemas::alert::{AlertEvent, AlertKind, Severity};
-
-    use super::*;
-    use crate::fixture::{NOON, firing};
-
-    fn told(event: &AlertEvent, count: u64) -> (Incident, Episode) {
-        let episode =
-            Episode { count, last_seen: NOON.after(Duration::from_secs(250)), ..Episode::new(0, event, NOON) };
-        (Incident::new(event), episode)
-    }
-
-    fn borrow(told: &[(Incident, Episode)]) -> Vec<Told<'_>> {
-        told.iter().map(|(incident, episode)| (incident, episode)).collect()
-    }
-
-    #[test]
-    fn one_alert() {
-        let mut event = firing(AlertKind::ErrorRate, "a<b>&c");
-        event.severity = Severity::Critical;
-        event.value = Some(0.254_91);
-        event.threshold = Some(0.1);
-        assert_snapshot!(message(&borrow(&[told(&event, 37)])).html(), @r"
-        <b>CRITICAL: error_rate</b>
-        a&lt;b&gt;&amp;c is unwell
-
-        provider: a&lt;b&gt;&amp;c
-        Value: 0.255 (limit 0.1)
-        Count: 37
-        First seen: 2026-01-31 12:00:00 UTC
-        Last seen: 2026-01-31 12:04:10 UTC
-        ");
-    }
-
-    #[test]
-    fn one_alert_that_ended() {
-        let mut ended = told(&firing(AlertKind::ComponentDown, "redis"), 1);
-        ended.1.state = AlertState::Resolved;
-        ended.1.resolved_at = Some(NOON.after(Duration::from_secs(300)));
-        ended.1.summary = "redis answers again".to_owned();
-        assert_snapshot!(message(&borrow(std::slice::from_ref(&ended))).html(), @r"
-        <b>RESOLVED: component_down</b>
-        redis answers again
-
-        provider: redis
-        Count: 1
-        First seen: 2026-01-31 12:00:00 UTC
-        Last seen: 2026-01-31 12:04:10 UTC
-        Resolved: 2026-01-31 12:05:00 UTC
-        ");
-        assert_snapshot!(notice(&borrow(&[ended])).html(), @r"
-        <b>RESOLVED</b>: component_down provider=redis
-        redis answers again
-        ");
-    }
-
-    #[test]
-    fn a_digest() {
-        let mut several =
-            vec![told(&firing(AlertKind::DeadLetter, "a&b"), 12), told(&firing(AlertKind::Disk, "b"), 30)];
-        several[0].1.severity = Severity::Critical;
-        several[1].1.superseded = true;
-        assert_snapshot!(message(&borrow(&several)).html(), @r"
-        <b>2 alerts, 42 events</b>
-        <b>CRITICAL</b> dead_letter provider=a&amp;b: a&amp;b is unwell (count: 12, last: 2026-01-31 12:04:10 UTC)
-        <b>WARNING</b> disk provider=b: b is unwell (count: 30, last: 2026-01-31 12:04:10 UTC) continued
-        ");
-        assert_snapshot!(notice(&borrow(&several)).plain(), @r"
-        RESOLVED: 2 alerts
-        - dead_letter provider=a&b
-        - disk provider=b
-        ");
-    }
-
-    #[test]
-    fn a_digest_too_long_sums_up_the_rest() {
-        let several: Vec<_> = (0..500).map(|n| told(&firing(AlertKind::Disk, &n.to_string()), 3)).collect();
-        for hostile in ["", "&<>"] {
-            let mut several = several.clone();
-            several.iter_mut().for_each(|(_, episode)| episode.summary = hostile.repeat(1000));
-            let text = message(&borrow(&several));
-            let last = text.plain().lines().last().unwrap();
-            let shown = text.plain().matches("(count: 3,").count();
-            assert!(shown > 2);
-            assert_eq!(last, format!("… and {} more alerts, {} events", 500 - shown, (500 - shown) * 3));
-            assert!(text.html().encode_utf16().count() <= LIMIT);
-        }
-    }
+/// To the minute, as clocks there show it.
+pub(crate) fn local(at: Timestamp, offset: UtcOffset) -> String {
+    let at = OffsetDateTime::from(offset.shown(at));
+    format!("{} {:02}:{:02}", at.date(), at.hour(), at.minute())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Dead jobs, as far as they count: whoever meets an entry whose job ended otherwise purges it. A key sees the entries of
 //! its tenant, an admin's those of all.
 
-use broker::{DeadEntry, DeadFilter, DeadJob, Standing};
+use broker::{DeadEntry, DeadFilter, DeadJob, Judged};
 use schemas::chat::ChatRequest;
 use schemas::id::JobId;
 use schemas::job::{Lane, Payload};
@@ -67,35 +67,14 @@ pub(crate) async fn find(app: &App, caller: &Caller, id: JobId) -> Result<Dead, 
 /// How the job of an entry ended, if the entry counts. A stray one is purged. `held` is what the entry holds, where that
 /// is known.
 pub(crate) async fn judged(app: &App, entry: DeadEntry, held: Option<&DeadJob>) -> Result<Option<JobState>, ApiError> {
-    let record = app.broker.state(entry.id).await?;
-    let standing = app.broker.standing(entry, record.as_ref());
-    match (standing, record) {
-        (Standing::Counts, Some(record)) => Ok(Some(*record.state)),
-        (Standing::Early, _) => Ok(None),
-        (Standing::Stray, _) => purged(app, entry).await,
-        (Standing::Forgotten | Standing::Counts, _) => match held {
-            Some(job) => outlived(app, entry, job).await,
-            None => match app.broker.dead_job_at(entry).await? {
-                Some(job) => outlived(app, entry, &job).await,
-                None => Ok(None),
-            },
-        },
+    match app.broker.judge_dead(entry, held).await? {
+        Judged::Counts(state) => Ok(Some(*state)),
+        Judged::Nothing => Ok(None),
+        Judged::Forgotten(job) => {
+            let history = app.store.get(&job.job.head.tenant, entry.id).await.unwrap_or_default();
+            Ok(app.broker.judge_forgotten(entry, &job, history.as_ref()).await?)
+        }
     }
-}
-
-/// The end of a job that STATE has forgotten. While history is away, what it would say is not known, and the entry counts.
-async fn outlived(app: &App, entry: DeadEntry, job: &DeadJob) -> Result<Option<JobState>, ApiError> {
-    let history = app.store.get(&job.job.head.tenant, entry.id).await.unwrap_or_default();
-    match app.broker.outlived(entry, history.as_ref()) {
-        Standing::Stray => purged(app, entry).await,
-        _ => Ok(Some(job.ended(entry.stored_at))),
-    }
-}
-
-async fn purged(app: &App, entry: DeadEntry) -> Result<Option<JobState>, ApiError> {
-    app.broker.delete_dead(entry).await?;
-    tracing::info!(job_id = %entry.id.job(), "an entry in DEAD is purged: its job ended otherwise");
-    Ok(None)
 }
 
 /// The request of a dead job, wherever it lies, and the memory set aside for it; `None` past its retention.

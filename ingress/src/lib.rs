@@ -45,6 +45,7 @@ use runtime::config::Config;
 use runtime::health::Health;
 use runtime::metrics::Metrics;
 use runtime::ops;
+use runtime::queue::QueueStatus;
 use schemas::catalog::Catalog;
 use schemas::catalog_file;
 use tokio::net::TcpListener;
@@ -53,7 +54,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use app::App;
-use queue::QueueStatus;
 use record::{OpenError, RecorderMetrics, Store};
 
 /// Why ingress cannot start.

@@ -123,6 +123,23 @@ pub struct AlertEvent {
 }
 
 impl AlertEvent {
+    /// One that says that the path to people works. Each `request` makes one of its own, so that none is folded into an
+    /// earlier one.
+    #[must_use]
+    pub fn test(request: &str, source: &str, at: Timestamp) -> Self {
+        Self {
+            kind: AlertKind::Test,
+            severity: Severity::Info,
+            state: AlertState::Firing,
+            labels: BTreeMap::from([("request".to_owned(), request.to_owned())]),
+            summary: "Test alert: the path from PortBroker to this chat works.".to_owned(),
+            value: None,
+            threshold: None,
+            at,
+            source: source.to_owned(),
+        }
+    }
+
     /// Equal for repeats of one alert, begun or ended: 16 hexadecimal digits of a SHA-256 over kind and labels.
     #[must_use]
     pub fn fingerprint(&self) -> String {

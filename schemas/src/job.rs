@@ -119,6 +119,25 @@ pub struct Job {
     pub surface: Option<Surface>,
 }
 
+impl Job {
+    /// This job once more as `id`, which names it as its parent. Its times are its own and are not taken over; nor is the
+    /// provider it may have been pinned to, nor a client that waited for it.
+    #[must_use]
+    pub fn again(&self, id: JobId, now: Timestamp, trace_id: &str) -> Self {
+        let head = JobHead {
+            created_at: now,
+            not_before: None,
+            deadline: None,
+            synchronous: false,
+            trace_id: trace_id.to_owned(),
+            parent: Some(self.id),
+            provider: None,
+            ..self.head.clone()
+        };
+        Self { id, head, ..self.clone() }
+    }
+}
+
 /// How a job is shown by an API that repeats parts of the request in every answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Surface {

@@ -31,4 +31,5 @@ mod sessions;
 mod shutdown;
 mod single_process;
 mod sweeper;
+mod telegram_bot;
 mod waste;

@@ -6,11 +6,15 @@ use runtime::config::TelegramConfig;
 use secrecy::ExposeSecret;
 use teloxide::payloads::{EditMessageTextSetters, SendMessageSetters};
 use teloxide::requests::Requester;
-use teloxide::types::{ChatId, LinkPreviewOptions, MessageId, ParseMode, Recipient, ReplyParameters};
+use teloxide::types::{
+    ChatId, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageId, ParseMode, Recipient,
+    ReplyParameters, ThreadId,
+};
 use teloxide::{Bot, RequestError};
 
 use super::Refusal;
 use crate::AlertingError;
+use crate::operator::button::{Button, Keyboard};
 use crate::plan::{Action, Task};
 
 /// One bot.
@@ -30,13 +34,7 @@ impl Client {
     /// The configured bot.
     pub(crate) fn new(config: &TelegramConfig) -> Result<Self, AlertingError> {
         let url = config.api_url.trim_end_matches('/').parse().map_err(AlertingError::ApiUrl)?;
-        let client = teloxide::net::default_reqwest_settings()
-            .connect_timeout(config.timeout)
-            .timeout(config.timeout)
-            // A redirect would take the token along.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| AlertingError::Client(error.without_url()))?;
+        let client = http(config.timeout, config.timeout)?;
         let bot = Bot::with_client(config.token.expose_secret(), client).set_api_url(url);
         Ok(Self { bot, timeout: config.timeout })
     }
@@ -72,6 +70,12 @@ impl Client {
         if !task.plain {
             request = request.parse_mode(ParseMode::Html);
         }
+        if let Some(topic) = task.topic {
+            request = request.message_thread_id(ThreadId(MessageId(topic)));
+        }
+        if !task.keyboard.is_empty() {
+            request = request.reply_markup(markup(&task.keyboard));
+        }
         if let Some(message) = reply_to {
             let reply = ReplyParameters::new(MessageId(message)).allow_sending_without_reply();
             request = request.reply_parameters(reply);
@@ -83,7 +87,8 @@ impl Client {
         let mut request = self
             .bot
             .edit_message_text(recipient(&task.chat), MessageId(message), text)
-            .link_preview_options(no_preview());
+            .link_preview_options(no_preview())
+            .reply_markup(markup(&task.keyboard));
         if !task.plain {
             request = request.parse_mode(ParseMode::Html);
         }
@@ -94,6 +99,19 @@ impl Client {
     async fn bounded<T>(&self, call: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout(self.timeout, call).await.ok()
     }
+}
+
+/// How every connection to the Bot API is made.
+pub(super) fn http(connect: Duration, whole: Duration) -> Result<reqwest::Client, AlertingError> {
+    let settings = teloxide::net::default_reqwest_settings().connect_timeout(connect).timeout(whole);
+    // A redirect would take the token along.
+    let client = settings.redirect(reqwest::redirect::Policy::none()).build();
+    client.map_err(|error| AlertingError::Client(error.without_url()))
+}
+
+fn markup(keyboard: &Keyboard) -> InlineKeyboardMarkup {
+    let button = |button: &Button| InlineKeyboardButton::callback(button.label, button.data.clone());
+    InlineKeyboardMarkup::new(keyboard.iter().map(|row| row.iter().map(button).collect::<Vec<_>>()))
 }
 
 fn outcome(answer: Option<Result<teloxide::types::Message, RequestError>>) -> Result<Option<i32>, Refusal> {

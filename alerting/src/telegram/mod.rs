@@ -2,6 +2,7 @@
 
 mod client;
 mod refusal;
+mod updates;
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -10,6 +11,7 @@ use secrecy::ExposeSecret;
 
 pub(crate) use client::Client;
 pub(crate) use refusal::Refusal;
+pub(crate) use updates::{Deed, ListenError, Listener, Person, Received, Spot};
 
 use crate::AlertingError;
 use crate::plan::{Action, Task};
@@ -33,6 +35,14 @@ impl Outlet {
             return Ok(Self::Log(AtomicI32::new(1)));
         }
         Client::new(config).map(Self::Telegram)
+    }
+
+    /// The bot's name.
+    pub(crate) async fn name(&self) -> Result<String, Refusal> {
+        match self {
+            Self::Telegram(client) => client.name().await,
+            Self::Log(_) => Ok(LOG.to_owned()),
+        }
     }
 
     /// Makes the call of `task`; returns the number of the message that it made or changed.

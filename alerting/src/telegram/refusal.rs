@@ -28,6 +28,9 @@ pub(crate) enum Refusal {
     /// The chat does not exist or does not want us.
     #[error("the chat is refused: {0}")]
     Chat(String),
+    /// The topic does not exist or is closed; its chat may be written to.
+    #[error("the topic is refused: {0}")]
+    Topic(String),
     /// The token is not that of a bot.
     #[error("the token is refused")]
     Token,
@@ -37,6 +40,11 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it is certain that the call did nothing.
+    pub(crate) fn is_certain(&self) -> bool {
+        !matches!(self, Self::Unreachable(reason) if *reason != "connect")
+    }
+
     /// The outcome of a call as Telegram means it: an edit that changes nothing is none of an error, and an answer whose
     /// fields are news to the library still tells which message it is about.
     pub(crate) fn of(error: &RequestError) -> Result<Option<i32>, Self> {
@@ -80,6 +88,8 @@ fn unknown(text: &str) -> Result<Option<i32>, Refusal> {
         Refusal::Unparsable(short(text))
     } else if says("internal server error") || says("bad gateway") || says("gateway timeout") {
         Refusal::Unreachable("server error")
+    } else if says("message thread not found") || says("topic_closed") || says("topic_deleted") {
+        Refusal::Topic(short(text))
     } else {
         Refusal::Chat(short(text))
     })
@@ -119,6 +129,8 @@ mod tests {
             ("Bad Request: can't parse entities: Unsupported start tag \"x\" at byte offset 3", "unparsable"),
             ("Bad Request: message is too long", "unparsable"),
             ("Bad Request: MESSAGE_TOO_LONG", "unparsable"),
+            ("Bad Request: message thread not found", "topic"),
+            ("Bad Request: TOPIC_CLOSED", "topic"),
             ("Unauthorized", "token"),
             ("Not Found", "token"),
             ("Bad Gateway", "unreachable"),

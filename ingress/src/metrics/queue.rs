@@ -2,8 +2,7 @@
 
 use prometheus::{Error, Gauge, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 use runtime::metrics::registered;
-
-use crate::queue::{LaneCounts, QueueState, QueueStatus};
+use runtime::queue::{LaneCounts, QueueState, QueueStatus};
 
 /// The queue as a whole.
 #[derive(Debug, Clone)]

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::dead::{self, Dead, DeadView};
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::lookup::id_of;
 use crate::request_id::RequestId;
 use crate::submit::{self, Identity, Origin, identity, replay as replaying};
@@ -93,10 +93,7 @@ pub(crate) async fn delete(
 /// Writes down what became of the entry. The child names its parent whether or not this succeeds.
 async fn note(app: &App, caller: &Caller, parent: JobId, child: JobId) {
     tracing::info!(job_id = %parent.job(), replay = %child.job(), caller.tenant = %caller.tenant, "dead job replayed");
-    let noted = timeout(app.config.ingress.submit_timeout, app.broker.note_replay(parent, child)).await;
-    if let Err(error) = noted.unwrap_or(Err(BrokerError::TimedOut)) {
-        tracing::warn!(job_id = %parent.job(), error = chain(&error), "a replay is not noted in DEAD");
-    }
+    app.broker.note_replayed(parent, child, app.config.ingress.submit_timeout).await;
 }
 
 fn nothing() -> (Bytes, Map<String, serde_json::Value>, crate::body::Holds) {

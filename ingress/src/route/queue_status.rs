@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use runtime::queue::QueueStatus;
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::queue::QueueStatus;
 
 /// The queue as last seen; right after a start it waits for the first look.
 pub(crate) async fn status(State(app): State<Arc<App>>) -> Result<Json<QueueStatus>, ApiError> {

@@ -87,14 +87,12 @@ impl Broker {
     }
 
     /// Whether an entry counts, by the record of its job.
-    #[must_use]
-    pub fn standing(&self, entry: DeadEntry, record: Option<&Record>) -> Standing {
+    pub(crate) fn standing(&self, entry: DeadEntry, record: Option<&Record>) -> Standing {
         dead::standing(entry.stored_at, record, &self.0.policy)
     }
 
     /// Whether an entry counts whose job's record is forgotten, by what history says of the job.
-    #[must_use]
-    pub fn outlived(&self, entry: DeadEntry, history: Option<&JobView>) -> Standing {
+    pub(crate) fn outlived(&self, entry: DeadEntry, history: Option<&JobView>) -> Standing {
         dead::outlived(entry.stored_at, history, &self.0.policy)
     }
 

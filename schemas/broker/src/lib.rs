@@ -3,6 +3,7 @@
 
 mod alerts;
 mod bodies;
+mod breakers;
 mod broker;
 mod cancel;
 mod clock;
@@ -25,6 +26,7 @@ mod presence;
 pub mod protocol;
 mod publisher;
 mod recorder;
+mod replay;
 mod retries;
 mod rpc;
 pub mod scheduler;
@@ -49,10 +51,10 @@ pub use lease::Lease;
 pub use presence::{Asker, Heard, PresenceFeed};
 pub use protocol::Record;
 pub use protocol::cancelling::Cancelled;
-pub use protocol::dead::Standing;
 pub use protocol::holding::Gone;
 pub use protocol::ledger::{Plan, Resolution};
 pub use recorder::{Folded, Receipt, RecordFeed};
+pub use replay::{Judged, ReplayError};
 pub use sessions::{CountTokens, Created, Gate, Seen, SessionError, Sessions};
 pub use submit::{Accepted, Repeat, SubmitError};
 pub use watch::Watch;

@@ -1,4 +1,5 @@
-//! What every role stands on: configuration, logs, the metrics registry, the health and metrics server, shutdown.
+//! What every role stands on: configuration, logs, the metrics registry, the health and metrics server, shutdown; and
+//! what several of them show, the queue's status.
 
 pub mod cipher;
 pub mod clock;
@@ -6,6 +7,7 @@ pub mod config;
 pub mod health;
 pub mod metrics;
 pub mod ops;
+pub mod queue;
 pub mod rate;
 pub mod secret;
 pub mod shutdown;

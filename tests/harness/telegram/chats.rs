@@ -43,8 +43,16 @@ pub struct Message {
     pub chat: i64,
     /// Its id in that chat.
     pub id: i64,
+    /// When it was sent.
+    pub at: Instant,
     /// What it said, entities parsed away: at first, and after each edit.
     pub versions: Vec<String>,
+    /// The topic it is in.
+    pub topic: Option<i64>,
+    /// The message it answers.
+    pub reply_to: Option<i64>,
+    /// Its buttons: what stands on each, and what a press carries.
+    pub buttons: Vec<(String, String)>,
     pub(super) raw: String,
 }
 
@@ -91,8 +99,17 @@ impl Refusal {
     }
 }
 
-#[derive(Debug)]
+/// What a message has beside its text.
+#[derive(Debug, Default)]
+pub(super) struct Dress {
+    pub(super) topic: Option<i64>,
+    pub(super) reply_to: Option<i64>,
+    pub(super) buttons: Vec<(String, String)>,
+}
+
+#[derive(Debug, Default)]
 pub(super) struct Chats {
+    last_number: i64,
     limits: Limits,
     known: HashMap<i64, Chat>,
     messages: BTreeMap<i64, Message>,
@@ -106,7 +123,7 @@ const ALL: i64 = 0;
 impl Chats {
     pub(super) fn new(limits: Limits) -> Self {
         let (known, messages) = (HashMap::new(), BTreeMap::new());
-        Self { limits, known, messages, written: HashMap::new(), barred_until: HashMap::new() }
+        Self { last_number: 0, limits, known, messages, written: HashMap::new(), barred_until: HashMap::new() }
     }
 
     pub(super) fn set(&mut self, id: i64, chat: Chat) {
@@ -121,10 +138,18 @@ impl Chats {
         self.messages.get_mut(&id).filter(|message| message.chat == chat)
     }
 
-    pub(super) fn add(&mut self, chat: i64, text: String, raw: String) -> i64 {
-        let id = self.messages.keys().next_back().map_or(1, |last| last + 1);
-        self.messages.insert(id, Message { chat, id, versions: vec![text], raw });
+    pub(super) fn add(&mut self, chat: i64, text: String, raw: String, dress: Dress) -> i64 {
+        let id = self.take_number();
+        let Dress { topic, reply_to, buttons } = dress;
+        let message = Message { chat, id, at: Instant::now(), versions: vec![text], topic, reply_to, buttons, raw };
+        self.messages.insert(id, message);
         id
+    }
+
+    /// The number of the next message, whoever writes it.
+    pub(super) fn take_number(&mut self) -> i64 {
+        self.last_number += 1;
+        self.last_number
     }
 
     /// Whether `chat` can be written to at all, and now. Counts the attempt when it can.
@@ -140,6 +165,15 @@ impl Chats {
                 Err(refusal)
             }
         }
+    }
+
+    /// Refuses this call to `chat`, and those of the next `seconds`.
+    pub(super) fn bar(&mut self, chat: i64, seconds: u64) -> Refusal {
+        let now = Instant::now();
+        let early = self.barred_until.get(&chat).is_some_and(|until| *until > now);
+        let wait = Duration::from_secs(seconds);
+        self.barred_until.insert(chat, now + wait);
+        Refusal::too_many(wait, early)
     }
 
     fn admit_at(&mut self, chat: i64, kind: Chat, now: Instant) -> Result<(), Refusal> {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::chats::{Chats, Refusal};
-use super::html;
+use super::chats::{Chats, Dress, Refusal};
+use super::{html, updates};
 
 /// In UTF-16 units, after parsing.
 const MOST_UNITS: usize = 4096;
@@ -25,24 +25,28 @@ pub(super) fn chat_id(parameters: &Value) -> i64 {
 fn send(chats: &mut Chats, parameters: &Value) -> Result<Value, Refusal> {
     let chat = chat_id(parameters);
     let (text, raw) = text(parameters)?;
+    let buttons = updates::buttons(parameters)?;
     chats.admit(chat)?;
-    let id = chats.add(chat, text.clone(), raw);
+    let topic = parameters["message_thread_id"].as_i64();
+    let reply_to = parameters["reply_parameters"]["message_id"].as_i64();
+    let id = chats.add(chat, text.clone(), raw, Dress { topic, reply_to, buttons });
     Ok(message(chat, id, &text))
 }
 
 fn edit(chats: &mut Chats, parameters: &Value) -> Result<Value, Refusal> {
     let chat = chat_id(parameters);
     let (text, raw) = text(parameters)?;
+    let buttons = updates::buttons(parameters)?;
     chats.admit(chat)?;
     let id = parameters["message_id"].as_i64().unwrap_or_default();
     let known = chats.message(chat, id).ok_or_else(|| Refusal::bad("message to edit not found"))?;
-    if known.raw == raw {
+    if known.raw == raw && known.buttons == buttons {
         return Err(Refusal::bad(
             "message is not modified: specified new message content and reply markup are exactly the same as a current \
              content and reply markup of the message",
         ));
     }
-    known.raw = raw;
+    (known.raw, known.buttons) = (raw, buttons);
     known.versions.push(text.clone());
     Ok(message(chat, id, &text))
 }

@@ -4,6 +4,7 @@
 mod chats;
 mod html;
 mod methods;
+mod updates;
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,6 +24,9 @@ use tokio::task::JoinSet;
 
 pub use chats::{Chat, Limits, Message};
 use chats::{Chats, Refusal};
+use tokio::sync::Notify;
+use updates::{Found, Updates};
+pub use updates::{Toast, User};
 
 use crate::wait;
 
@@ -41,6 +45,8 @@ pub enum Trouble {
     LostAnswer,
     /// Telegram itself fails, with this status.
     Fail(u16),
+    /// Too many calls, it says: come back after so many seconds.
+    Throttle(u64),
 }
 
 /// One call, as Telegram saw it.
@@ -66,11 +72,14 @@ pub struct Telegram {
     _server: JoinSet<()>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
     chats: Mutex<Chats>,
     calls: Mutex<Vec<Call>>,
     troubles: Mutex<VecDeque<Trouble>>,
+    updates: Mutex<Updates>,
+    news: Notify,
+    dawdle: Mutex<Duration>,
 }
 
 impl Telegram {
@@ -87,7 +96,7 @@ impl Telegram {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("a listener has an address").port();
         let chats = Mutex::new(Chats::new(limits));
-        let shared = Arc::new(Shared { chats, calls: Mutex::default(), troubles: Mutex::default() });
+        let shared = Arc::new(Shared { chats, ..Shared::default() });
         let router = Router::new().route("/{bot}/{method}", any(call)).with_state(Arc::clone(&shared));
         let mut server = JoinSet::new();
         server.spawn(async move {
@@ -126,6 +135,11 @@ impl Telegram {
         locked(&self.shared.troubles).extend(troubles);
     }
 
+    /// From now on it does what it is asked at once and answers after up to `limit`, at random.
+    pub fn dawdle(&self, limit: Duration) {
+        *locked(&self.shared.dawdle) = limit;
+    }
+
     /// Every call so far, oldest first.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
@@ -144,6 +158,42 @@ impl Telegram {
         self.messages().into_iter().map(|message| message.text().to_owned()).collect()
     }
 
+    /// Somebody writes into a chat; answers the number of their message.
+    pub fn writes(&self, chat: i64, topic: Option<i64>, user: User, text: &str) -> i64 {
+        let mut updates = locked(&self.shared.updates);
+        let id = updates.write(&mut locked(&self.shared.chats), chat, topic, user, text);
+        self.shared.news.notify_waiters();
+        id
+    }
+
+    /// Somebody presses the button of a message that this stands on.
+    ///
+    /// # Panics
+    /// When the message has no such button.
+    pub fn presses(&self, user: User, message: &Message, label: &str) {
+        let button = message.buttons.iter().find(|(text, _)| text == label);
+        let (_, data) = button.unwrap_or_else(|| panic!("no button {label}: {:?}", message.buttons));
+        locked(&self.shared.updates).press(message.chat, message.id, user, data);
+        self.shared.news.notify_waiters();
+    }
+
+    /// Whether updates go elsewhere, so that polls are refused.
+    pub fn set_webhook(&self, webhook: bool) {
+        locked(&self.shared.updates).set_webhook(webhook);
+    }
+
+    /// Every answer to a press so far, oldest first.
+    #[must_use]
+    pub fn toasts(&self) -> Vec<Toast> {
+        locked(&self.shared.updates).toasts()
+    }
+
+    /// Whether all that people did was received, and all they pressed answered.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        locked(&self.shared.updates).is_settled()
+    }
+
     /// Waits until some message holds all of `words`, whatever their case, and answers it.
     pub async fn says(&self, words: &[&str], limit: Duration) -> String {
         wait::until(&format!("message with {words:?}"), limit, async || {
@@ -156,10 +206,17 @@ impl Telegram {
 }
 
 async fn call(State(shared): State<Arc<Shared>>, Path((bot, method)): Path<(String, String)>, body: Bytes) -> Response {
-    let trouble = locked(&shared.troubles).pop_front();
+    // A poll goes on all the time: what is to go wrong is meant for calls that say something.
+    let polls = method.eq_ignore_ascii_case("getupdates");
+    let trouble = if polls { None } else { locked(&shared.troubles).pop_front() };
     match trouble {
         Some(Trouble::Hang) => std::future::pending::<()>().await,
         Some(Trouble::Reset) => return broken(),
+        Some(Trouble::Throttle(seconds)) => {
+            let chat = methods::chat_id(&serde_json::from_slice(&body).unwrap_or(Value::Null));
+            let refused = locked(&shared.chats).bar(chat, seconds);
+            return shared.enter(&method, chat, Err(refused));
+        }
         Some(Trouble::Fail(status)) => {
             return shared.enter(&method, 0, Err(Refusal::new(status, "Internal Server Error")));
         }
@@ -170,12 +227,45 @@ async fn call(State(shared): State<Arc<Shared>>, Path((bot, method)): Path<(Stri
     }
     let parameters: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let chat = methods::chat_id(&parameters);
+    match method.to_lowercase().as_str() {
+        "getupdates" => {
+            let result = shared.poll(&parameters).await;
+            return shared.enter(&method, 0, result);
+        }
+        "answercallbackquery" => {
+            let result = locked(&shared.updates).answer(&parameters);
+            return shared.enter(&method, 0, result);
+        }
+        _ => {}
+    }
     let result = methods::run(&mut locked(&shared.chats), &method, &parameters);
     let answer = shared.enter(&method, chat, result);
+    let dawdle = *locked(&shared.dawdle);
+    tokio::time::sleep(dawdle.mul_f64(rand::random())).await;
     if trouble == Some(Trouble::LostAnswer) { broken() } else { answer }
 }
 
 impl Shared {
+    async fn poll(&self, parameters: &Value) -> Result<Value, Refusal> {
+        let poll = locked(&self.updates).begin(parameters)?;
+        self.news.notify_waiters();
+        let deadline = updates::deadline(parameters);
+        loop {
+            let news = self.news.notified();
+            tokio::pin!(news);
+            // Before the look: what comes between it and the wait is not missed.
+            news.as_mut().enable();
+            match locked(&self.updates).look(poll, parameters) {
+                Found::Updates(found) => return Ok(found),
+                Found::Terminated => return Err(updates::terminated()),
+                Found::Nothing => {}
+            }
+            if tokio::time::timeout_at(deadline.into(), news).await.is_err() {
+                return Ok(json!([]));
+            }
+        }
+    }
+
     fn enter(&self, method: &str, chat: i64, result: Result<Value, Refusal>) -> Response {
         let method = method.to_lowercase();
         let (status, early, body) = match result {

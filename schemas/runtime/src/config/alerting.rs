@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use schemas::matcher::{Matcher, MatcherError};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+
+use super::hours::{Hours, TimeOfDay, UtcOffset, or_empty};
 
 /// Telegram.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -24,15 +27,59 @@ pub struct TelegramConfig {
     pub api_url: String,
     /// Most calls a minute to one chat; Telegram allows 20 in a group.
     pub messages_per_minute: u32,
-    /// Repeats of one alert within this time are folded into its message.
+    /// An alert heard of again after this much quiet is told anew.
     #[serde(with = "humantime_serde")]
     pub cooldown: Duration,
     /// New alerts are gathered for this long before the first message.
     #[serde(with = "humantime_serde")]
     pub group_wait: Duration,
+    /// Least time between two changes of a message, and between two messages about one alert.
+    #[serde(with = "humantime_serde")]
+    pub group_interval: Duration,
+    /// A firing alert is told again after this time.
+    #[serde(with = "humantime_serde")]
+    pub repeat_interval: Duration,
+    /// An acknowledged alert that still fires after this time is told again.
+    #[serde(with = "humantime_serde")]
+    pub acknowledge_timeout: Duration,
     /// How long one call may take.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
+    /// Who may press buttons and give commands, by user number. Empty: nobody, and the bot listens to nobody.
+    pub allowed_users: Vec<i64>,
+    /// How long one request for what people pressed and wrote waits for news.
+    #[serde(with = "humantime_serde")]
+    pub poll_timeout: Duration,
+    /// Where the portal is, for links in messages; empty for none.
+    pub portal_url: String,
+    /// How far the operators' clocks are ahead of UTC.
+    pub utc_offset: UtcOffset,
+    /// When the daily digest is told; none when empty.
+    #[serde(with = "or_empty")]
+    pub daily_digest: Option<TimeOfDay>,
+    /// Where alerts go that match; the first that matches decides, and others go to the chats above.
+    pub routes: Vec<RouteConfig>,
+}
+
+/// Where some alerts go. What is left out matches everything.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// All of these hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matchers: Vec<Matcher>,
+    /// The chat; the one of the severity when empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub chat: String,
+    /// The topic (`message_thread_id`) of a chat that has topics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<i32>,
+    /// When what is not critical waits, to be told as one digest after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Hours>,
+    /// How far the clocks there are ahead of UTC; as the others' when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utc_offset: Option<UtcOffset>,
 }
 
 /// When alerts are raised.
@@ -59,4 +106,41 @@ pub struct AlertsConfig {
     /// A condition must hold for this long before it is told.
     #[serde(with = "humantime_serde")]
     pub hold: Duration,
+    /// How long a replica that died is waited for before another takes over.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// Most silences at once.
+    pub max_silences: usize,
+    /// Longest silence.
+    #[serde(with = "humantime_serde")]
+    pub longest_silence: Duration,
+    /// What a cause keeps quiet.
+    pub inhibitions: Vec<InhibitionConfig>,
+}
+
+/// While an alert that matches `source` fires, those that match `target` are not told.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InhibitionConfig {
+    /// Matchers of the cause, all of which hold.
+    pub source: Vec<String>,
+    /// Matchers of what it explains, all of which hold.
+    pub target: Vec<String>,
+    /// Labels that both have alike.
+    #[serde(default)]
+    pub equal: Vec<String>,
+    /// The cause counts for this long after it was last heard of; absent, for as long as it fires.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde::option")]
+    pub within: Option<Duration>,
+}
+
+impl InhibitionConfig {
+    /// Its matchers, of the source and of the target.
+    ///
+    /// # Errors
+    /// The first that is none; never, once the configuration was loaded.
+    pub fn matchers(&self) -> Result<(Vec<Matcher>, Vec<Matcher>), MatcherError> {
+        let parse = |texts: &[String]| texts.iter().map(|text| text.parse::<Matcher>()).collect::<Result<Vec<_>, _>>();
+        Ok((parse(&self.source)?, parse(&self.target)?))
+    }
 }

@@ -77,7 +77,7 @@ fn unparsable(path: &str, text: &str, default: &Value) -> ConfigError {
         Value::Bool(_) => "write true or false".to_owned(),
         Value::Number(number) if number.is_f64() => format!("write a number, for example {number}"),
         Value::Number(number) => format!("write a whole number, for example {number}"),
-        _ => format!("write a TOML or JSON array, {}", super::load::EXAMPLE_KEYS),
+        _ => format!("write a TOML or JSON array, {}", super::load::example_array(path)),
     };
     let found = if show::is_secret(path) { "something else".to_owned() } else { Value::from(text).to_string() };
     ConfigError::Invalid { field: path.to_owned(), found, instead }

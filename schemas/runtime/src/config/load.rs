@@ -13,8 +13,14 @@ use super::{Config, environment, file, show, validate};
 /// The embedded defaults, which are the reference manual too.
 pub const DEFAULT: &str = include_str!("default.toml");
 
-/// How entries of `ingress.keys` are written.
-pub(super) const EXAMPLE_KEYS: &str = r#"for example [{ key = "at least 16 characters", tenant = "acme" }]"#;
+/// How the array at `path` is written.
+pub(super) fn example_array(path: &str) -> &'static str {
+    match path {
+        "telegram.allowed_users" => "for example [123456789]",
+        "telegram.routes" => r#"for example [{ matchers = ["kind=disk"], chat = "-1001234567890" }]"#,
+        _ => r#"for example [{ key = "at least 16 characters", tenant = "acme" }]"#,
+    }
+}
 
 /// The defaults, then `file`, then every `PORTBROKER_` variable of `environment`, validated.
 ///
@@ -71,12 +77,15 @@ fn attempt(setting: &Setting, known: &Known) -> Result<Config, Box<figment::Erro
 fn explain(field: &str, setting: &Setting, known: &Known, error: &figment::Error) -> ConfigError {
     let default = known.settings.get(&setting.path).unwrap_or(&Value::Null);
     let (found, instead) = match &error.kind {
-        Kind::MissingField(name) => (format!("no {name}"), format!("add {name}, {EXAMPLE_KEYS}")),
+        Kind::MissingField(name) => (format!("no {name}"), format!("add {name}, {}", example_array(&setting.path))),
         Kind::UnknownField(name, names) => {
             (format!("the unknown {name}"), format!("write any of {}", names.join(", ")))
         }
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
-            (describe(setting, actual), format!("write {}{}", expectation(expected), example(default)))
+            (describe(setting, actual), format!("write {}{}", expectation(expected, &setting.path), example(default)))
+        }
+        Kind::Message(said) if !show::is_secret(&setting.path) => {
+            (show::value(&setting.path, &setting.value), said.clone())
         }
         _ => (show::value(&setting.path, &setting.value), format!("write another value{}", example(default))),
     };
@@ -105,7 +114,7 @@ fn describe(setting: &Setting, actual: &Actual) -> String {
 }
 
 /// What serde expected, in the words of the person who writes the file.
-fn expectation(expected: &str) -> String {
+fn expectation(expected: &str, path: &str) -> String {
     match expected {
         "u32" => format!("a whole number from 0 to {}", u32::MAX),
         "u64" | "usize" => "a whole number from 0".to_owned(),
@@ -113,7 +122,7 @@ fn expectation(expected: &str) -> String {
         "a boolean" => "true or false".to_owned(),
         "f64" => "a number".to_owned(),
         "a duration" => "a duration with its unit".to_owned(),
-        "a sequence" => format!("an array, {EXAMPLE_KEYS}"),
+        "a sequence" => format!("an array, {}", example_array(path)),
         "path string" | "a string" => "a text in quotes".to_owned(),
         other => other.to_owned(),
     }

@@ -5,6 +5,7 @@ pub mod alerting;
 mod environment;
 mod error;
 mod file;
+pub mod hours;
 pub mod ingress;
 mod load;
 pub mod nats;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use alerting::{AlertsConfig, TelegramConfig};
+pub use alerting::{AlertsConfig, InhibitionConfig, RouteConfig, TelegramConfig};
 pub use error::{ConfigError, ConfigErrors};
 pub use ingress::{ApiKey, IngressConfig, QueueConfig};
 pub use load::{DEFAULT, load};

@@ -51,7 +51,8 @@ fn the_defaults_are_valid_and_have_every_field_once() {
 fn every_default_is_explained() {
     let mut explained = false;
     for line in DEFAULT.lines() {
-        let is_setting = line.contains(" = ") && !line.starts_with('#');
+        // Lines within an array are indented.
+        let is_setting = line.contains(" = ") && !line.starts_with(['#', ' ']);
         assert!(!is_setting || explained, "no comment above: {line}");
         explained = line.starts_with("# ");
     }
@@ -197,6 +198,8 @@ fn what_is_shown_loads_again() {
         ("PORTBROKER_DATABASE__URL", "sqlite:here.db"),
         ("PORTBROKER_ALERTS__ERROR_RATE", "0.25"),
         ("PORTBROKER_TELEGRAM__CHAT_ID", "0042"),
+        ("PORTBROKER_TELEGRAM__ALLOWED_USERS", "[7]"),
+        ("PORTBROKER_TELEGRAM__ROUTES", r#"[{ matchers = ["a=b c"], chat = "-1", topic = 4, quiet = "22:00-07:00" }]"#),
     ]);
     let shown = config.shown();
     for (name, text) in [("a.json", shown.to_string()), ("a.toml", toml::to_string(&shown).unwrap())] {

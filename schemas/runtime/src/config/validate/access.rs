@@ -100,9 +100,23 @@ fn telegram(telegram: &TelegramConfig, findings: &mut Findings) {
     let instead = "write the chat to send to: a number, or \"@channelname\"";
     findings.unless(token.is_empty() || reached, "telegram.chat_id", "\"\" beside a token", instead);
     for (field, chat) in others.into_iter().chain([("telegram.chat_id", &telegram.chat_id)]) {
-        let fine = chat.is_empty() || chat.parse::<i64>().is_ok() || (chat.starts_with('@') && chat.len() > 1);
-        findings.unless(fine, field, quoted(chat), instead);
+        findings.unless(chat.is_empty() || is_chat(chat), field, quoted(chat), instead);
+    }
+    for (index, route) in telegram.routes.iter().enumerate() {
+        let (chat, field) = (&route.chat, |name: &str| format!("telegram.routes[{index}].{name}"));
+        findings.unless(chat.is_empty() || is_chat(chat), &field("chat"), quoted(chat), instead);
+        let lost = chat.is_empty() && route.topic.is_some();
+        findings.unless(!lost, &field("chat"), "a topic and no chat", "write the chat that has the topic");
+        let topic = route.topic.unwrap_or(1);
+        findings.unless(topic >= 1, &field("topic"), topic, "write the number of a topic, 1 or more");
+    }
+    for user in telegram.allowed_users.iter().filter(|user| **user < 1) {
+        findings.unless(false, "telegram.allowed_users", user, "write numbers of users: a group is none");
     }
     let fine = !token.contains(char::is_whitespace);
     findings.unless(fine, "telegram.token", "white space within", "write it as BotFather gave it");
+}
+
+fn is_chat(chat: &str) -> bool {
+    chat.parse::<i64>().is_ok() || (chat.starts_with('@') && chat.len() > 1)
 }

@@ -24,6 +24,8 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     let api = &config.telegram.api_url;
     let fine = Url::parse(api).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
     findings.unless(fine, "telegram.api_url", quoted(masked(api)), "write \"https://api.telegram.org\"");
+    let portal = &config.telegram.portal_url;
+    one_of("telegram.portal_url", portal, &["http", "https"], "\"https://jobs.example.com\"", findings);
 }
 
 /// Whether `address` can be reached from this machine alone.

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use runtime::config::QueueConfig;
 use schemas::job::Lane;
 use schemas::stats::{LaneDepth, QueueDepth};
 use schemas::timestamp::Timestamp;
 use serde::Serialize;
 use strum::{IntoEnumIterator, IntoStaticStr};
 
+use crate::config::QueueConfig;
+
 /// How the queue does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub(crate) enum QueueState {
+pub enum QueueState {
     /// Work is done about as fast as it comes.
     Healthy,
     /// More waits than configured.
@@ -25,48 +26,48 @@ pub(crate) enum QueueState {
 
 /// The queue, as clients and operators read it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct QueueStatus {
+pub struct QueueStatus {
     /// How it does.
-    pub(crate) status: QueueState,
+    pub status: QueueState,
     /// All lanes together.
-    pub(crate) total: LaneCounts,
+    pub total: LaneCounts,
     /// Workers alive.
-    pub(crate) workers_alive: u64,
+    pub workers_alive: u64,
     /// Alerting processes alive.
-    pub(crate) alerting: u64,
+    pub alerting: u64,
     /// Their slots.
-    pub(crate) slots: u64,
+    pub slots: u64,
     /// Of those, in use.
-    pub(crate) slots_used: u64,
+    pub slots_used: u64,
     /// Jobs accepted a second, over the last minute.
-    pub(crate) arrivals_per_second: f64,
+    pub arrivals_per_second: f64,
     /// Jobs ended a second, over the last minute.
-    pub(crate) completions_per_second: f64,
+    pub completions_per_second: f64,
     /// When the waiting jobs will have been done at this pace; unknown when nothing ends.
-    pub(crate) estimated_drain_seconds: Option<u64>,
+    pub estimated_drain_seconds: Option<u64>,
     /// Waiting jobs above which the queue is backlogged.
-    pub(crate) backlog_threshold: u64,
+    pub backlog_threshold: u64,
     /// The same counts by lane.
-    pub(crate) lanes: BTreeMap<Lane, LaneCounts>,
+    pub lanes: BTreeMap<Lane, LaneCounts>,
     /// When this was seen.
-    pub(crate) as_of: Timestamp,
+    pub as_of: Timestamp,
 }
 
 /// The counts of one lane, or of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct LaneCounts {
+pub struct LaneCounts {
     /// Jobs waiting for a worker.
-    pub(crate) pending: u64,
+    pub pending: u64,
     /// Jobs waiting for their time.
-    pub(crate) delayed: u64,
+    pub delayed: u64,
     /// Jobs delivered to a worker and not ended.
-    pub(crate) running: u64,
+    pub running: u64,
     /// Of those, delivered more than once.
-    pub(crate) redelivered: u64,
+    pub redelivered: u64,
     /// Age of the oldest waiting job.
-    pub(crate) oldest_age_seconds: u64,
+    pub oldest_age_seconds: u64,
     /// Jobs that failed for good and are kept.
-    pub(crate) dead_letters: u64,
+    pub dead_letters: u64,
 }
 
 impl From<LaneDepth> for LaneCounts {

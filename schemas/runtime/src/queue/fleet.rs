@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use runtime::config::QueueConfig;
-use runtime::rate::RateWindow;
 use schemas::stats::{ProcessStats, QueueDepth};
 use schemas::timestamp::Timestamp;
 
 use super::status::{Activity, QueueStatus};
+use crate::config::QueueConfig;
+use crate::rate::RateWindow;
 
 /// Processes report every five seconds; one that missed three reports is gone.
 const GONE_AFTER: Duration = Duration::from_secs(16);
@@ -17,7 +17,7 @@ const MOST: usize = 4096;
 
 /// Who is alive and what happens how often.
 #[derive(Debug)]
-pub(crate) struct Fleet {
+pub struct Fleet {
     processes: BTreeMap<(String, String), Process>,
     arrivals: RateWindow,
     completions: RateWindow,
@@ -34,7 +34,8 @@ struct Process {
 
 impl Fleet {
     /// Nobody heard yet.
-    pub(crate) const fn new(now: Timestamp) -> Self {
+    #[must_use]
+    pub const fn new(now: Timestamp) -> Self {
         Self {
             processes: BTreeMap::new(),
             arrivals: RateWindow::new(now),
@@ -44,7 +45,7 @@ impl Fleet {
     }
 
     /// Takes in one report.
-    pub(crate) fn hear(&mut self, now: Timestamp, stats: &ProcessStats) {
+    pub fn hear(&mut self, now: Timestamp, stats: &ProcessStats) {
         let completed = stats.succeeded.saturating_add(stats.failed);
         self.arrivals.add(now, stats.accepted);
         self.completions.add(now, completed);
@@ -61,7 +62,7 @@ impl Fleet {
     }
 
     /// The queue's status, from these counts of the broker.
-    pub(crate) fn status(&mut self, now: Timestamp, depth: &QueueDepth, config: &QueueConfig) -> QueueStatus {
+    pub fn status(&mut self, now: Timestamp, depth: &QueueDepth, config: &QueueConfig) -> QueueStatus {
         self.processes.retain(|_, process| now.since(process.heard_at) < GONE_AFTER);
         if depth.total().pending == 0 {
             self.progress_at = now;

@@ -1,22 +1,17 @@
 //! The queue as a whole: the broker's counts and what every process says of itself, looked at every few seconds and
 //! kept, so that the route is cheap and never waits for the broker.
 
-mod fleet;
-mod status;
-
 use std::time::Duration;
 
 use broker::Broker;
 use runtime::config::Config;
+use runtime::queue::{Fleet, QueueStatus};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::chain;
 use crate::metrics::QueueMetrics;
-
-pub(crate) use fleet::Fleet;
-pub(crate) use status::{LaneCounts, QueueState, QueueStatus};
 
 /// How often the queue is looked at.
 const EVERY: Duration = Duration::from_secs(1);

@@ -1,0 +1,170 @@
+//! Carries out what changes the book: each incident by an operation of its own, and one answer for all.
+
+use std::time::Duration;
+
+use runtime::clock;
+use schemas::matcher::{Matcher, Operator};
+use tokio::time::timeout;
+
+use super::button::{Act, Target};
+use super::errand::Done;
+use crate::fold::Book;
+use crate::operate::Operation;
+use crate::order::{OrderError, Orders};
+use crate::silence::Silence;
+use crate::text::title;
+
+/// How long an order may take until it is kept.
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
+/// Most incidents that one press silences: their fingerprints must fit into one matcher.
+const MAX_SILENCED: usize = 25;
+
+/// Whoever acts, and where their press finds what a message tells.
+#[derive(Debug, Clone)]
+pub(super) struct Actor {
+    pub(super) name: String,
+    pub(super) chat: String,
+    pub(super) message: i32,
+    /// Names what they did: the same for the same press or text, so that it is done once.
+    pub(super) deed: String,
+}
+
+/// The fingerprints of what a press is about.
+pub(super) async fn keys(orders: &Orders, target: Target, actor: &Actor) -> Vec<String> {
+    match target {
+        Target::One(key) => vec![key],
+        Target::All => {
+            let (chat, message) = (actor.chat.clone(), actor.message);
+            look(orders, move |book| told_in(book, &chat, message)).await.unwrap_or_default()
+        }
+    }
+}
+
+/// What an operator's press does to these incidents.
+pub(super) async fn act(orders: &Orders, act: Act, keys: Vec<String>, actor: &Actor) -> Done {
+    if let Some(time) = act.silence() {
+        return silence_these(orders, keys, time, actor).await;
+    }
+    let mut tally = (0, None, false);
+    for key in &keys {
+        let key = key.clone();
+        let operation = match act {
+            Act::Acknowledge => Operation::Acknowledge { key },
+            Act::Unacknowledge => Operation::Unacknowledge { key },
+            _ => Operation::Resolve { key },
+        };
+        match operate(orders, operation, actor).await {
+            Ok(()) => tally.0 += 1,
+            Err(Some(refused)) => tally.1 = Some(refused),
+            Err(None) => tally.2 = true,
+        }
+    }
+    told(act.past(), tally, keys)
+}
+
+/// How many were done, why another was not, and whether of one nobody knows.
+fn told(what: &str, (done, refused, unknown): (usize, Option<String>, bool), keys: Vec<String>) -> Done {
+    match (done, refused) {
+        _ if unknown => Done::unknown(keys),
+        (0, None) => Done::refused("Nobody knows this alert any more.", keys),
+        (0, Some(why)) => Done::refused(sentence(&why), keys),
+        (_, None) if keys.len() == 1 => Done::well(format!("{what}."), keys),
+        (done, _) => Done::well(format!("{what}: {done} of {}.", keys.len()), keys),
+    }
+}
+
+async fn silence_these(orders: &Orders, keys: Vec<String>, time: Duration, actor: &Actor) -> Done {
+    if keys.is_empty() || keys.len() > MAX_SILENCED {
+        let words = format!("One press silences 1 to {MAX_SILENCED} alerts: use /silence.");
+        return Done::refused(words, keys);
+    }
+    let matcher = match keys.as_slice() {
+        [only] => Matcher::equal("fingerprint", only),
+        several => Matcher::new("fingerprint", Operator::Match, &several.join("|")),
+    };
+    let Ok(matcher) = matcher else { return Done::refused("This button means nothing any more.", keys) };
+    let first = keys.first().cloned().unwrap_or_default();
+    let name = look(orders, move |book| book.incidents.get(&first).map(title)).await.flatten().unwrap_or_default();
+    let comment = if keys.len() > 1 { format!("{name} and {} more", keys.len() - 1) } else { name };
+    let done = silence(orders, time, vec![matcher], comment, actor).await;
+    Done { about: keys, ..done }
+}
+
+/// Keeps what matches quiet for a while.
+pub(super) async fn silence(
+    orders: &Orders,
+    time: Duration,
+    matchers: Vec<Matcher>,
+    comment: String,
+    actor: &Actor,
+) -> Done {
+    let (now, id) = (clock::now(), actor.deed.clone());
+    let until = now.after(time);
+    let silence = Silence { id: id.clone(), matchers, starts: now, until, by: actor.name.clone(), comment };
+    let words = format!("Silenced until {}; /unsilence {id} ends it.", crate::text::moment(until));
+    one(operate(orders, Operation::Silence(silence), actor).await, words, id)
+}
+
+/// Ends a silence.
+pub(super) async fn unsilence(orders: &Orders, id: String, actor: &Actor) -> Done {
+    one(operate(orders, Operation::Unsilence { id: id.clone() }, actor).await, "The silence is over.".to_owned(), id)
+}
+
+fn one(outcome: Result<(), Option<String>>, words: String, about: String) -> Done {
+    let about = vec![about];
+    match outcome {
+        Ok(()) => Done::well(words, about),
+        Err(Some(why)) => Done::refused(sentence(&why), about),
+        Err(None) => Done::unknown(about),
+    }
+}
+
+/// Done, refused and why, or nobody knows.
+async fn operate(orders: &Orders, operation: Operation, actor: &Actor) -> Result<(), Option<String>> {
+    match timeout(PATIENCE, orders.operate(operation, &actor.name)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(OrderError::Refused(refused))) => Err(Some(refused.to_string())),
+        Ok(Err(OrderError::Gone)) | Err(_) => Err(None),
+    }
+}
+
+/// What `look` makes of the book; nothing when the desk does not answer.
+pub(super) async fn look<T: Send + 'static>(
+    orders: &Orders,
+    look: impl FnOnce(&Book) -> T + Send + 'static,
+) -> Option<T> {
+    timeout(PATIENCE, orders.look(look)).await.ok()?.ok()
+}
+
+/// The alerts that a message tells.
+fn told_in(book: &Book, chat: &str, message: i32) -> Vec<String> {
+    let there = |incident: &crate::incident::Incident| {
+        let mut posted = incident.episodes.iter().filter_map(|episode| episode.posted.as_ref());
+        posted.any(|posted| posted.chat == chat && posted.message == message)
+    };
+    book.incidents.iter().filter(|(_, incident)| there(incident)).map(|(key, _)| key.clone()).collect()
+}
+
+/// With a capital letter and a full stop.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::errand::Outcome;
+
+    #[test]
+    fn one_answer_tells_of_all() {
+        let keys = |count: usize| vec!["k".to_owned(); count];
+        let words = |tally, count| told("Acknowledged", tally, keys(count)).words;
+        assert_eq!(words((1, None, false), 1), "Acknowledged.");
+        assert_eq!(words((2, Some("the alert is over already".to_owned()), false), 3), "Acknowledged: 2 of 3.");
+        assert_eq!(words((0, Some("the alert is over already".to_owned()), false), 1), "The alert is over already.");
+        assert_eq!(words((0, None, false), 0), "Nobody knows this alert any more.");
+        assert_eq!(told("Acknowledged", (1, None, true), keys(2)).outcome, Outcome::Unknown);
+    }
+}
