@@ -10,10 +10,13 @@ use schemas::envelope::{self, EnvelopeError};
 
 use crate::chats::Chats;
 use crate::incident::Incident;
-use crate::leader;
+use crate::rules::ledger;
+use crate::{leader, webhook};
 
 /// Where the moves of chats are kept.
 const CHATS: &str = "chats";
+/// Keys that others keep in the bucket.
+const OTHERS: [&str; 3] = [leader::KEY, ledger::KEY, webhook::KEY];
 /// Reads or writes under way at once.
 const PARALLEL: usize = 32;
 
@@ -73,7 +76,7 @@ impl Incidents {
         chats: &mut Chats,
     ) -> Result<(Self, BTreeMap<String, Incident>), StoreError> {
         let keys: Vec<String> = bucket.keys().await?.try_collect().await?;
-        let read = keys.into_iter().filter(|key| key != leader::KEY).map(|key| bucket.entry(key));
+        let read = keys.into_iter().filter(|key| !OTHERS.contains(&key.as_str())).map(|key| bucket.entry(key));
         let entries: Vec<Option<Entry>> = stream::iter(read).buffer_unordered(PARALLEL).try_collect().await?;
         let mut known = BTreeMap::new();
         let mut incidents = BTreeMap::new();

@@ -2,6 +2,7 @@
 
 mod access;
 mod address;
+mod alerts;
 mod range;
 mod relation;
 
@@ -18,6 +19,7 @@ pub(super) fn check(config: &Config) -> Vec<ConfigError> {
     relation::check(config, &mut findings);
     address::check(config, &mut findings);
     access::check(config, &mut findings);
+    alerts::check(config, &mut findings);
     files(config, &mut findings);
     logs(config, &mut findings);
     findings.0
