@@ -8,13 +8,21 @@ mod fold;
 mod health;
 mod heartbeat;
 mod incident;
+mod inhibit;
 mod leader;
 mod metrics;
+#[cfg_attr(not(test), expect(dead_code, reason = "the surfaces that operators use come with their own part"))]
+mod operate;
+#[cfg_attr(not(test), expect(dead_code, reason = "the surfaces that operators use come with their own part"))]
+mod order;
+mod outbox;
 mod pace;
 mod plan;
+mod review;
 mod rich;
 mod rules;
 mod settle;
+mod silence;
 mod store;
 mod telegram;
 mod term;

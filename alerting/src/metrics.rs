@@ -30,6 +30,10 @@ pub(crate) struct AlertMetrics {
     pub(crate) oldest_unsent_seconds: IntGauge,
     /// For how long no call may be made.
     pub(crate) hold_seconds: IntGauge,
+    /// Messages that may stand twice in a chat, over all leaders so far.
+    pub(crate) possible_duplicates: IntGauge,
+    /// What operators did, by operation and outcome.
+    pub(crate) operations: IntCounterVec,
     /// 1 while this replica leads.
     pub(crate) leader: IntGauge,
     /// Writes of incidents by outcome.
@@ -75,6 +79,11 @@ impl AlertMetrics {
                 "How long the oldest news has been waiting to be told",
             )?,
             hold_seconds: gauge("hold_seconds", "For how long no call to Telegram may be made")?,
+            possible_duplicates: gauge(
+                "possible_duplicates",
+                "Messages that may stand twice in a chat, since nobody learnt whether they were sent at first",
+            )?,
+            operations: counters("operations_total", "What operators did", &["operation", "outcome"])?,
             leader: gauge("leader", "1 while this replica evaluates rules and sends")?,
             writes: counters("writes_total", "Writes of kept alerts", &["outcome"])?,
             evaluations: counters("rule_evaluations_total", "Evaluations of a rule", &["kind", "result"])?,

@@ -22,12 +22,14 @@ use crate::chats::Chats;
 use crate::desk::{Desk, Work};
 use crate::fold::{Book, Policy};
 use crate::heartbeat::Heartbeat;
-use crate::leader::{LeaderError, Leadership, RENEW};
+use crate::inhibit::Inhibition;
+use crate::leader::{LeaderError, Leadership, renew_every};
 use crate::metrics::AlertMetrics;
+use crate::order::Orders;
 use crate::pace::Pacer;
 use crate::rules::reload::{self, Reloaded};
 use crate::rules::{Rules, Term};
-use crate::store::{Incidents, StoreError};
+use crate::store::{Contents, Incidents, OUTBOX, StoreError};
 use crate::telegram::{LOG, Outlet};
 use crate::webhook::Webhook;
 
@@ -78,7 +80,8 @@ impl Candidate {
             }
             beside.terms.send_replace(None);
             self.metrics.leader.set(0);
-            shutdown.run_until_cancelled(tokio::time::sleep(RENEW)).await;
+            let pause = renew_every(self.config.alerts.lease);
+            shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
         tasks.shutdown().await;
         say(&self.broker, started_at, true).await;
@@ -100,7 +103,8 @@ impl Candidate {
 
     async fn contend(&self, beside: &Beside, shutdown: &CancellationToken) -> Result<(), TermError> {
         let bucket = self.broker.kv(subject::INCIDENTS).await?;
-        let Some(leadership) = Leadership::contend(&self.broker, bucket.clone()).await? else { return Ok(()) };
+        let lease = self.config.alerts.lease;
+        let Some(leadership) = Leadership::contend(&self.broker, bucket.clone(), lease).await? else { return Ok(()) };
         tracing::info!(instance = self.broker.instance(), "alerting leads");
         self.metrics.leader.set(1);
         let (firing, known) = watch::channel(Vec::new());
@@ -110,7 +114,8 @@ impl Candidate {
         tasks.spawn(take_in(self.broker.clone(), events));
         beside.terms.send_replace(Some(Term { firing: known, bucket: bucket.clone(), since: Instant::now() }));
         beside.start(&self.broker, &bucket, &mut tasks);
-        let ended = Box::pin(desk.run(inbox, shutdown)).await;
+        let (_orders, ordered) = Orders::new();
+        let ended = Box::pin(desk.run(inbox, ordered, shutdown)).await;
         tasks.shutdown().await;
         Ok(ended?)
     }
@@ -126,21 +131,46 @@ impl Candidate {
             Outlet::Telegram(_) => Chats::new(telegram),
             Outlet::Log(_) => Chats::only(LOG),
         };
-        let (store, incidents) = Incidents::load(bucket, &mut chats).await?;
-        let policy = Policy {
-            cooldown: telegram.cooldown,
-            group_wait: telegram.group_wait,
-            max_age: self.config.streams.alerts_max_age,
-        };
-        let mut book = Book::new(policy, incidents);
+        let (store, contents) = Incidents::load(bucket, &mut chats).await?;
+        let Contents { incidents, silences, mut outbox } = contents;
+        let mut book = Book::new(self.policy(), incidents);
+        book.silences = silences;
+        book.inhibitions = self.inhibitions();
         let mut work = Work::default();
+        work.unsaved.extend(outbox.recover(&mut book));
+        // Written first of all: it fences whoever led before.
+        work.unsaved.insert(OUTBOX.to_owned());
         if matches!(&*self.outlet, Outlet::Telegram(_)) {
             // What was told to the log alone, before there was a token, nobody has read in a chat.
             work.unsaved.extend(book.leave(LOG));
         }
-        let pacer = Pacer::new(telegram.messages_per_minute);
+        let mut pacer = Pacer::new(telegram.messages_per_minute);
+        pacer.resume(&outbox.paced, Instant::now(), clock::now());
         let (outlet, metrics) = (self.outlet.clone(), self.metrics.clone());
-        Ok(Desk { book, chats, pacer, store, leadership, outlet, metrics, firing, work })
+        Ok(Desk { book, chats, pacer, outbox, store, leadership, outlet, metrics, firing, work })
+    }
+
+    fn policy(&self) -> Policy {
+        let Config { telegram, alerts, streams, .. } = &*self.config;
+        Policy {
+            cooldown: telegram.cooldown,
+            group_wait: telegram.group_wait,
+            group_interval: telegram.group_interval,
+            repeat_interval: telegram.repeat_interval,
+            acknowledge_timeout: telegram.acknowledge_timeout,
+            max_age: streams.alerts_max_age,
+            max_silences: alerts.max_silences,
+            longest_silence: alerts.longest_silence,
+        }
+    }
+
+    /// The configuration was validated: what is wrong with one here would be a mistake of ours, and keeps nothing quiet.
+    fn inhibitions(&self) -> Vec<Inhibition> {
+        let read = |(index, config)| {
+            let inhibition = Inhibition::new(config);
+            inhibition.inspect_err(|error| tracing::error!(%error, index, "inhibition left out")).ok()
+        };
+        self.config.alerts.inhibitions.iter().enumerate().filter_map(read).collect()
     }
 }
 

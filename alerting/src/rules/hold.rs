@@ -55,10 +55,10 @@ impl Holds {
             true => (AlertState::Firing, reading.timing.hold),
             false => (AlertState::Resolved, reading.timing.keep_firing_for),
         };
-        let rises = condition.rises(reading, fires);
+        let again = condition.rises(reading, fires) || condition.fades(reading, fires, now);
         let on_its_way = condition.told.is_some_and(|(told, at)| told == state && now.since(at) < ON_ITS_WAY);
         let held = now.since(condition.since) >= wait;
-        if held && (rises || (breached != fires && !on_its_way)) { Verdict::Tell(state) } else { Verdict::Nothing }
+        if held && (again || (breached != fires && !on_its_way)) { Verdict::Tell(state) } else { Verdict::Nothing }
     }
 
     /// An event was published.
@@ -84,6 +84,12 @@ impl Condition {
         }
         reading.severity > *self.severity.get_or_insert(reading.severity)
     }
+
+    /// Whether it fires, and what was told of it is long ago. What another told counts from when we first saw it.
+    fn fades(&self, reading: &Reading, fires: bool, now: Timestamp) -> bool {
+        let (refresh, told) = (reading.timing.refresh, self.told.map_or(self.since, |(_, at)| at));
+        fires && self.breached && !refresh.is_zero() && now.since(told) >= refresh
+    }
 }
 
 #[cfg(test)]
@@ -94,7 +100,8 @@ mod tests {
     use super::*;
     use crate::fixture::NOON;
 
-    const TIMING: Timing = Timing { hold: Duration::from_secs(15), keep_firing_for: Duration::from_secs(20) };
+    const TIMING: Timing =
+        Timing { hold: Duration::from_secs(15), keep_firing_for: Duration::from_secs(20), refresh: Duration::ZERO };
 
     /// The rule engine over time: readings go in, what is published is taken as known at once or never.
     struct Clockwork {
@@ -102,17 +109,18 @@ mod tests {
         fires: bool,
         folds: bool,
         severity: Severity,
+        timing: Timing,
         told: Vec<(u64, AlertState)>,
     }
 
     impl Clockwork {
         fn new(fires: bool) -> Self {
-            Self { holds: Holds::default(), fires, folds: true, severity: Severity::Warning, told: Vec::new() }
+            Self { holds: Holds::default(), fires, folds: true, severity: Severity::Warning, timing: TIMING, told: Vec::new() }
         }
 
         fn at(&mut self, second: u64, result: Found) {
             let now = NOON.after(Duration::from_secs(second));
-            let reading = Reading { result, ..Reading::new(AlertKind::NoWorker, self.severity, TIMING) };
+            let reading = Reading { result, ..Reading::new(AlertKind::NoWorker, self.severity, self.timing) };
             if let Verdict::Tell(state) = self.holds.judge(&reading, self.fires, now) {
                 self.told.push((second, state));
                 self.holds.told(&reading, state, now);
@@ -183,6 +191,16 @@ mod tests {
         inherited.severity = Severity::Critical;
         (1..60).for_each(|second| inherited.at(second, Found::Breached));
         assert_eq!(inherited.told, [(15, AlertState::Firing)]);
+    }
+
+    #[test]
+    fn what_fires_on_is_told_again_now_and_then() {
+        let mut clockwork = Clockwork::new(false);
+        clockwork.timing.refresh = Duration::from_secs(60);
+        (0..140).for_each(|second| clockwork.at(second, Found::Breached));
+        (140..260).for_each(|second| clockwork.at(second, Found::Clear));
+        let (fires, ends) = (AlertState::Firing, AlertState::Resolved);
+        assert_eq!(clockwork.told, [(15, fires), (75, fires), (135, fires), (160, ends)]);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Recorded statistics, and what the rules would have raised over them. A line of a recording is one frame as JSON.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use broker::{Broker, BrokerError, StatsFeed};
 use runtime::clock;
 use runtime::config::{AlertsConfig, Config};
-use schemas::alert::{AlertEvent, AlertState};
+use schemas::alert::{AlertEvent, AlertState, Severity};
 use schemas::stats::ProcessStats;
 use schemas::subject;
 use schemas::timestamp::Timestamp;
@@ -80,7 +81,8 @@ pub enum RecordError {
 pub struct Player {
     config: Arc<AlertsConfig>,
     engine: Option<Engine>,
-    firing: Vec<Concern>,
+    /// What fires, and how bad it was told to be.
+    firing: BTreeMap<Concern, Severity>,
     last: Timestamp,
     lines: u64,
 }
@@ -89,7 +91,7 @@ impl Player {
     /// With these rules.
     #[must_use]
     pub fn new(config: AlertsConfig) -> Self {
-        Self { config: Arc::new(config), engine: None, firing: Vec::new(), last: Timestamp::default(), lines: 0 }
+        Self { config: Arc::new(config), engine: None, firing: BTreeMap::new(), last: Timestamp::default(), lines: 0 }
     }
 
     /// Lines played so far.
@@ -104,7 +106,8 @@ impl Player {
         self.firing.len()
     }
 
-    /// Plays one line, and tells the events that the rules raise at it. Empty lines are passed over.
+    /// Plays one line, and tells the events that the rules raise at it, but for those that say again what was said. Empty
+    /// lines are passed over.
     ///
     /// # Errors
     /// [`ReplayError`] when it is no line of a recording.
@@ -131,18 +134,26 @@ impl Player {
     }
 }
 
-fn judge(engine: &mut Engine, firing: &mut Vec<Concern>, facts: &Facts, at: Timestamp) -> Vec<AlertEvent> {
-    let judged = engine.judge(facts, firing, at);
+fn judge(
+    engine: &mut Engine,
+    firing: &mut BTreeMap<Concern, Severity>,
+    facts: &Facts,
+    at: Timestamp,
+) -> Vec<AlertEvent> {
+    let known: Vec<Concern> = firing.keys().cloned().collect();
+    let judged = engine.judge(facts, &known, at);
     let mut events = Vec::new();
     for (index, state) in judged.news {
         let Some(reading) = judged.readings.get(index) else { continue };
         engine.told(reading, state, at);
         let concern = (reading.kind, reading.labels.clone());
-        firing.retain(|known| *known != concern);
-        if state == AlertState::Firing {
-            firing.push(concern);
+        let before = match state {
+            AlertState::Firing => firing.insert(concern, reading.severity),
+            AlertState::Resolved => firing.remove(&concern),
+        };
+        if state == AlertState::Resolved || before < Some(reading.severity) {
+            events.push(reading.event(state, "replay", at));
         }
-        events.push(reading.event(state, "replay", at));
     }
     events
 }
@@ -190,7 +201,6 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use runtime::config::Source;
@@ -230,10 +240,10 @@ mod tests {
         let mut player = Player::new(rules());
         let mut told = Vec::new();
         let mut lines = vec![line(0, Seen::Costs(Costs::default()))];
-        for second in (0..120).step_by(5) {
+        for second in (0..180).step_by(5) {
             lines.push(line(second, heard("alerting")));
             lines.push(line(second, heard("worker")));
-            lines.push(line(second, looked(if (20..60).contains(&second) { 501 } else { 0 })));
+            lines.push(line(second, looked(if (20..100).contains(&second) { 501 } else { 0 })));
         }
         lines.push(String::new());
         for line in &lines {
@@ -241,7 +251,7 @@ mod tests {
         }
         let told: Vec<_> = told.iter().map(|event| (event.at.since(NOON).as_secs(), event.kind, event.state)).collect();
         let kind = AlertKind::QueueBacklog;
-        assert_eq!(told, [(35, kind, AlertState::Firing), (75, kind, AlertState::Resolved)]);
+        assert_eq!(told, [(35, kind, AlertState::Firing), (115, kind, AlertState::Resolved)]);
         assert_eq!((player.lines(), player.firing()), (lines.len() as u64, 0));
     }
 

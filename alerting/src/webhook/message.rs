@@ -2,6 +2,7 @@
 //! (standard-webhooks 1.0.0: `webhook-id`, `webhook-timestamp`, `webhook-signature`). Pure.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,8 @@ use ring::hmac;
 use schemas::alert::{AlertEvent, AlertState, Severity};
 use schemas::timestamp::Timestamp;
 use serde::Serialize;
+
+use super::told::Told;
 
 /// One post.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +55,9 @@ struct Run<'a> {
     last: &'a AlertEvent,
 }
 
-/// The posts that tell `alerts`, in the order of the first event in each. What cannot be read is left out.
-pub(crate) fn posts(alerts: &[StoredAlert]) -> Vec<Post> {
+/// The posts that tell `alerts`, in the order of the first event in each, but for those that `told` holds back for `every`.
+/// What cannot be read is left out.
+pub(crate) fn posts(alerts: &[StoredAlert], told: &mut Told, every: Duration, now: Timestamp) -> Vec<Post> {
     let mut runs: Vec<Run<'_>> = Vec::new();
     // Of each alert the run that its next event may join: what came between the two belongs to others.
     let mut latest: BTreeMap<String, usize> = BTreeMap::new();
@@ -72,7 +76,11 @@ pub(crate) fn posts(alerts: &[StoredAlert]) -> Vec<Post> {
             }
         }
     }
-    runs.into_iter().filter_map(Run::post).collect()
+    let admit = |run: Run<'_>| {
+        let count = told.admit(&run.fingerprint, state(run.last), run.count, every, now)?;
+        Run { count, ..run }.post()
+    };
+    runs.into_iter().filter_map(admit).collect()
 }
 
 const fn state(event: &AlertEvent) -> (AlertState, Severity) {
@@ -110,6 +118,10 @@ mod tests {
         StoredAlert { seq, stored_at: NOON, event: Some(event) }
     }
 
+    fn all(alerts: &[StoredAlert]) -> Vec<Post> {
+        posts(alerts, &mut Told::default(), Duration::ZERO, NOON)
+    }
+
     fn told(posts: &[Post]) -> Vec<(u64, String, u64)> {
         let told = posts.iter().map(|post| {
             let body: serde_json::Value = serde_json::from_slice(&post.body).unwrap();
@@ -135,12 +147,12 @@ mod tests {
         let (begins, ends) = ("alert.firing".to_owned(), "alert.resolved".to_owned());
         let expected =
             [(1, begins.clone(), 2), (2, begins.clone(), 1), (4, ends, 1), (5, begins.clone(), 1), (7, begins, 1)];
-        assert_eq!(told(&posts(&alerts)), expected);
+        assert_eq!(told(&all(&alerts)), expected);
     }
 
     #[test]
     fn a_body_tells_everything_of_its_last_event() {
-        let [post] = &posts(&[stored(7, firing(AlertKind::Disk, "a"))])[..] else { panic!() };
+        let [post] = &all(&[stored(7, firing(AlertKind::Disk, "a"))])[..] else { panic!() };
         assert_eq!(post.id, "alert_7_1769860800000");
         insta::assert_snapshot!(std::str::from_utf8(&post.body).unwrap(), @r#"{"type":"alert.firing","timestamp":"2026-01-31T12:00:00Z","data":{"fingerprint":"29495f79c358bae8","count":1,"kind":"disk","severity":"warning","state":"firing","labels":{"provider":"a"},"summary":"a is unwell","value":null,"threshold":null,"at":"2026-01-31T12:00:00Z","source":"test"}}"#);
     }
@@ -163,7 +175,7 @@ mod tests {
                 make(AlertKind::Disk, &name.to_string())
             };
             let alerts: Vec<_> = (1_u64..).zip(&events).map(|(seq, event)| stored(seq, of(event))).collect();
-            let posts = posts(&alerts);
+            let posts = all(&alerts);
             prop_assert_eq!(told(&posts).iter().map(|(.., count)| count).sum::<u64>(), events.len() as u64);
             for name in 0..4 {
                 let mut states: Vec<bool> = events.iter().filter(|(one, _)| *one == name).map(|(_, ends)| *ends).collect();

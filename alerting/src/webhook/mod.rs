@@ -4,11 +4,12 @@
 mod cursor;
 mod message;
 mod retry;
+mod told;
 
 use std::time::Duration;
 
 use async_nats::jetstream::kv::Store;
-use broker::{Broker, StoredAlert};
+use broker::Broker;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, Url};
 use ring::hmac;
@@ -24,6 +25,7 @@ use crate::metrics::AlertMetrics;
 use cursor::{Cursor, CursorError};
 use message::Post;
 use retry::{Answer, Next, next};
+use told::Told;
 
 /// Most events read at once; repeats among them share a post.
 const BATCH: usize = 256;
@@ -54,7 +56,7 @@ impl Webhook {
 
     /// Posts what comes, until dropped, or until its place cannot be kept.
     pub(crate) async fn run(&self, broker: &Broker, bucket: Store) -> Result<(), CursorError> {
-        let mut cursor = Cursor::load(broker, bucket).await?;
+        let (mut cursor, mut told) = (Cursor::load(broker, bucket).await?, Told::default());
         loop {
             let alerts = broker.alerts_after(cursor.seq(), BATCH).await?;
             let Some(last) = alerts.last().map(|alert| alert.seq) else {
@@ -62,19 +64,19 @@ impl Webhook {
                 tokio::time::sleep(IDLE).await;
                 continue;
             };
-            self.tell(&alerts, last, broker, &mut cursor).await?;
+            let posts = message::posts(&alerts, &mut told, self.config.repeat_interval, broker.now());
+            self.tell(&posts, last, broker, &mut cursor).await?;
         }
     }
 
     /// Posts a batch. After each post everything before the first event of the next one is told.
     async fn tell(
         &self,
-        alerts: &[StoredAlert],
+        posts: &[Post],
         last: u64,
         broker: &Broker,
         cursor: &mut Cursor,
     ) -> Result<(), CursorError> {
-        let posts = message::posts(alerts);
         for (index, post) in posts.iter().enumerate() {
             self.deliver(post, broker).await;
             let told = posts.get(index + 1).map_or(last, |next| next.first.saturating_sub(1));

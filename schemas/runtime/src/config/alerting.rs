@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemas::matcher::{Matcher, MatcherError};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -26,12 +27,21 @@ pub struct TelegramConfig {
     pub api_url: String,
     /// Most calls a minute to one chat; Telegram allows 20 in a group.
     pub messages_per_minute: u32,
-    /// Repeats of one alert within this time are folded into its message.
+    /// An alert heard of again after this much quiet is told anew.
     #[serde(with = "humantime_serde")]
     pub cooldown: Duration,
     /// New alerts are gathered for this long before the first message.
     #[serde(with = "humantime_serde")]
     pub group_wait: Duration,
+    /// Least time between two changes of a message, and between two messages about one alert.
+    #[serde(with = "humantime_serde")]
+    pub group_interval: Duration,
+    /// A firing alert is told again after this time.
+    #[serde(with = "humantime_serde")]
+    pub repeat_interval: Duration,
+    /// An acknowledged alert that still fires after this time is told again.
+    #[serde(with = "humantime_serde")]
+    pub acknowledge_timeout: Duration,
     /// How long one call may take.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
@@ -52,8 +62,48 @@ pub struct AlertsConfig {
     /// A condition must hold for this long before it is told, where its rule has no time of its own.
     #[serde(with = "humantime_serde")]
     pub hold: Duration,
+    /// How often a rule says again that its alert fires; zero for never.
+    #[serde(with = "humantime_serde")]
+    pub refresh: Duration,
+    /// How long a replica that died is waited for before another takes over.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// Most silences at once.
+    pub max_silences: usize,
+    /// Longest silence.
+    #[serde(with = "humantime_serde")]
+    pub longest_silence: Duration,
+    /// What a cause keeps quiet.
+    pub inhibitions: Vec<InhibitionConfig>,
     /// The rules.
     pub rules: RulesConfig,
+}
+
+/// While an alert that matches `source` fires, those that match `target` are not told.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InhibitionConfig {
+    /// Matchers of the cause, all of which hold.
+    pub source: Vec<String>,
+    /// Matchers of what it explains, all of which hold.
+    pub target: Vec<String>,
+    /// Labels that both have alike.
+    #[serde(default)]
+    pub equal: Vec<String>,
+    /// The cause counts for this long after it was last heard of; absent, for as long as it fires.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde::option")]
+    pub within: Option<Duration>,
+}
+
+impl InhibitionConfig {
+    /// Its matchers, of the source and of the target.
+    ///
+    /// # Errors
+    /// The first that is none; never, once the configuration was loaded.
+    pub fn matchers(&self) -> Result<(Vec<Matcher>, Vec<Matcher>), MatcherError> {
+        let parse = |texts: &[String]| texts.iter().map(|text| text.parse::<Matcher>()).collect::<Result<Vec<_>, _>>();
+        Ok((parse(&self.source)?, parse(&self.target)?))
+    }
 }
 
 /// A webhook beside Telegram.
@@ -77,6 +127,9 @@ pub struct WebhookConfig {
     pub retry_max: Duration,
     /// Posts of one event that the receiver refuses (4xx) before it is left out.
     pub max_refusals: u32,
+    /// That an alert fires on is posted this often at most.
+    #[serde(with = "humantime_serde")]
+    pub repeat_interval: Duration,
     /// An event older than this is left out when it cannot be delivered.
     #[serde(with = "humantime_serde")]
     pub give_up_after: Duration,

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use alerting::{AlertsConfig, HeartbeatConfig, TelegramConfig, WebhookConfig};
+pub use alerting::{AlertsConfig, HeartbeatConfig, InhibitionConfig, TelegramConfig, WebhookConfig};
 pub use error::{ConfigError, ConfigErrors};
 pub use ingress::{ApiKey, IngressConfig, QueueConfig};
 pub use load::{DEFAULT, Source, load};

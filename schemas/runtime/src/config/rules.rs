@@ -114,13 +114,16 @@ pub struct Timing {
     pub hold: Duration,
     /// Before it says that it is over.
     pub keep_firing_for: Duration,
+    /// Before it says again that something is so; zero for never.
+    pub refresh: Duration,
 }
 
 impl AlertsConfig {
     /// The times of a rule, where it has none of its own those of all.
     #[must_use]
     pub fn timing(&self, hold: Option<Duration>, keep_firing_for: Option<Duration>) -> Timing {
-        Timing { hold: hold.unwrap_or(self.hold), keep_firing_for: keep_firing_for.unwrap_or(self.hold) }
+        let (hold, keep_firing_for) = (hold.unwrap_or(self.hold), keep_firing_for.unwrap_or(self.hold));
+        Timing { hold, keep_firing_for, refresh: self.refresh }
     }
 }
 

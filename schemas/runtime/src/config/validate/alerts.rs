@@ -20,7 +20,10 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
 }
 
 fn rules(config: &Config, findings: &mut Findings) {
-    let rules = &config.alerts.rules;
+    let (refresh, rules) = (config.alerts.refresh, &config.alerts.rules);
+    let fine = refresh.is_zero() || refresh < config.telegram.cooldown;
+    let instead = "write less than telegram.cooldown, or \"0s\": each would be a message of its own";
+    findings.unless(fine, "alerts.refresh", format!("{} s", refresh.as_secs()), instead);
     for (field, share) in [("error_rate", rules.error_rate.threshold), ("budget", rules.budget.threshold)] {
         let field = format!("alerts.rules.{field}.threshold");
         findings.unless((0.0..=1.0).contains(&share), &field, share, "write a share from 0 to 1");

@@ -3,6 +3,7 @@
 mod access;
 mod address;
 mod alerts;
+mod incidents;
 mod range;
 mod relation;
 
@@ -20,6 +21,7 @@ pub(super) fn check(config: &Config) -> Vec<ConfigError> {
     address::check(config, &mut findings);
     access::check(config, &mut findings);
     alerts::check(config, &mut findings);
+    incidents::check(config, &mut findings);
     files(config, &mut findings);
     logs(config, &mut findings);
     findings.0

@@ -17,15 +17,18 @@ const MAY_BE_ZERO: [&str; 4] = [
 ];
 
 /// Durations where zero means something: at once, or not at all.
-const MAY_BE_NONE: [&str; 10] = [
+const MAY_BE_NONE: [&str; 13] = [
     "alerts.hold",
+    "alerts.refresh",
     "ingress.leave_grace",
     "ingress.max_wait",
     "ingress.retry_join",
     "retry.inline_max",
     "shutdown.grace",
     "telegram.cooldown",
+    "telegram.group_interval",
     "telegram.group_wait",
+    "webhook.repeat_interval",
     "worker.clock_margin",
     "worker.coalesce",
 ];
@@ -34,7 +37,8 @@ const MAY_BE_NONE: [&str; 10] = [
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Numbers with bounds of their own: field, least, most, and why.
-const BOUNDS: [(&str, i64, i64, &str); 8] = [
+const BOUNDS: [(&str, i64, i64, &str); 9] = [
+    ("alerts.max_silences", 1, 10_000, "each is matched against every alert"),
     ("publisher.batch_max", 2, 1000, "the server takes no larger batches"),
     ("publisher.batches_in_flight", 1, 1000, "each is held in memory"),
     ("publisher.queue", 1, 1_000_000, "each is held in memory"),
