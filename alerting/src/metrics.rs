@@ -42,6 +42,8 @@ pub(crate) struct AlertMetrics {
     pub(crate) evaluations: IntCounterVec,
     /// Events raised by rules, by kind and state.
     pub(crate) raised: IntCounterVec,
+    /// Processes heard lately, ourselves among them, a role each.
+    pub(crate) processes: IntGauge,
     /// Times that the rules were read again, by outcome.
     pub(crate) reloads: IntCounterVec,
     /// Posts to the webhook by outcome.
@@ -88,6 +90,7 @@ impl AlertMetrics {
             writes: counters("writes_total", "Writes of kept alerts", &["outcome"])?,
             evaluations: counters("rule_evaluations_total", "Evaluations of a rule", &["kind", "result"])?,
             raised: counters("raised_total", "Events raised by rules", &["kind", "state"])?,
+            processes: gauge("processes", "Processes heard lately, by whoever evaluates the rules")?,
             reloads: counters("rule_reloads_total", "Times that the rules were read again", &["outcome"])?,
             webhook_posts: counters("webhook_posts_total", "Posts to the webhook", &["outcome"])?,
             webhook_oldest_seconds: gauge(

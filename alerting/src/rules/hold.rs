@@ -115,7 +115,14 @@ mod tests {
 
     impl Clockwork {
         fn new(fires: bool) -> Self {
-            Self { holds: Holds::default(), fires, folds: true, severity: Severity::Warning, timing: TIMING, told: Vec::new() }
+            Self {
+                holds: Holds::default(),
+                fires,
+                folds: true,
+                severity: Severity::Warning,
+                timing: TIMING,
+                told: Vec::new(),
+            }
         }
 
         fn at(&mut self, second: u64, result: Found) {

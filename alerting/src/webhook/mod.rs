@@ -18,8 +18,6 @@ use runtime::config::WebhookConfig;
 use schemas::timestamp::Timestamp;
 use secrecy::ExposeSecret;
 
-pub(crate) use cursor::KEY;
-
 use crate::AlertingError;
 use crate::metrics::AlertMetrics;
 use cursor::{Cursor, CursorError};
@@ -70,13 +68,7 @@ impl Webhook {
     }
 
     /// Posts a batch. After each post everything before the first event of the next one is told.
-    async fn tell(
-        &self,
-        posts: &[Post],
-        last: u64,
-        broker: &Broker,
-        cursor: &mut Cursor,
-    ) -> Result<(), CursorError> {
+    async fn tell(&self, posts: &[Post], last: u64, broker: &Broker, cursor: &mut Cursor) -> Result<(), CursorError> {
         for (index, post) in posts.iter().enumerate() {
             self.deliver(post, broker).await;
             let told = posts.get(index + 1).map_or(last, |next| next.first.saturating_sub(1));
