@@ -137,6 +137,13 @@ impl Leadership {
     }
 }
 
+/// Whether this process is the one that leads, as everybody sees it. When that cannot be told it is not.
+pub(crate) async fn is_held_by(bucket: &Store, instance: &str, now: Timestamp) -> bool {
+    let Ok(Some(entry)) = bucket.entry(KEY).await else { return false };
+    let Ok(holder) = envelope::decode::<Holder>(&entry.value) else { return false };
+    holder.instance == instance && is_held(&holder, Timestamp::from(entry.created), now)
+}
+
 impl Holder {
     const fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)

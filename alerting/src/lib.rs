@@ -8,6 +8,7 @@ mod daily;
 mod desk;
 mod fold;
 mod health;
+mod heartbeat;
 mod incident;
 mod inhibit;
 mod leader;
@@ -31,6 +32,7 @@ mod surface;
 mod telegram;
 mod term;
 mod text;
+mod webhook;
 
 #[cfg(test)]
 mod fixture;
@@ -38,14 +40,16 @@ mod fixture;
 mod storm;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker::Broker;
-use runtime::config::Config;
+use runtime::config::{Config, Source};
 use runtime::metrics::Metrics;
 use runtime::telemetry::{Scrubber, TelemetryError};
 use tokio_util::sync::CancellationToken;
 
 pub use health::checks;
+pub use rules::replay;
 
 /// Why alerting cannot start. Once it has started it goes on until shutdown, whatever is away.
 #[derive(Debug, thiserror::Error)]
@@ -60,16 +64,33 @@ pub enum AlertingError {
     #[error("the secrets to keep out of alerts cannot be looked for")]
     Secrets(#[from] TelemetryError),
     /// No HTTP client can be made, as without certificates to trust.
-    #[error("no HTTP client for Telegram can be made")]
+    #[error("no HTTP client can be made")]
     Client(#[source] reqwest::Error),
+    /// `webhook.url` is no URL.
+    #[error("webhook.url is not a URL")]
+    WebhookUrl(#[source] url::ParseError),
+    /// `webhook.secret` is no key.
+    #[error("webhook.secret is not a key")]
+    WebhookKey,
+    /// `heartbeat.url` is no URL.
+    #[error("heartbeat.url is not a URL")]
+    HeartbeatUrl(#[source] url::ParseError),
 }
 
-/// Runs the role until `shutdown`.
+/// A client for calls to what others run: bounded in time, and never led elsewhere.
+fn outward(timeout: Duration) -> Result<reqwest::Client, AlertingError> {
+    let client = reqwest::Client::builder().timeout(timeout).connect_timeout(timeout).tcp_nodelay(true);
+    let client = client.redirect(reqwest::redirect::Policy::none()).build();
+    client.map_err(|error| AlertingError::Client(error.without_url()))
+}
+
+/// Runs the role until `shutdown`. Its rules are read again from `source` when that changes.
 ///
 /// # Errors
 /// [`AlertingError`] when it cannot start.
 pub async fn run(
     config: Arc<Config>,
+    source: Source,
     broker: Broker,
     metrics: Metrics,
     shutdown: CancellationToken,
@@ -79,6 +100,6 @@ pub async fn run(
     let listener = telegram::Listener::of(&config.telegram)?.map(Arc::new);
     let scrubber = Scrubber::new(&config.secrets())?;
     let candidate = term::Candidate { config, broker, outlet, listener, scrubber, metrics };
-    candidate.run(&shutdown).await;
+    candidate.run(source, &shutdown).await?;
     Ok(())
 }

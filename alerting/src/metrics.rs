@@ -48,6 +48,16 @@ pub(crate) struct AlertMetrics {
     pub(crate) evaluations: IntCounterVec,
     /// Events raised by rules, by kind and state.
     pub(crate) raised: IntCounterVec,
+    /// Processes heard lately, ourselves among them, a role each.
+    pub(crate) processes: IntGauge,
+    /// Times that the rules were read again, by outcome.
+    pub(crate) reloads: IntCounterVec,
+    /// Posts to the webhook by outcome.
+    pub(crate) webhook_posts: IntCounterVec,
+    /// For how long the oldest event has been waiting for the webhook.
+    pub(crate) webhook_oldest_seconds: IntGauge,
+    /// Heartbeats by outcome.
+    pub(crate) heartbeats: IntCounterVec,
 }
 
 impl AlertMetrics {
@@ -90,6 +100,14 @@ impl AlertMetrics {
             writes: counters("writes_total", "Writes of kept alerts", &["outcome"])?,
             evaluations: counters("rule_evaluations_total", "Evaluations of a rule", &["kind", "result"])?,
             raised: counters("raised_total", "Events raised by rules", &["kind", "state"])?,
+            processes: gauge("processes", "Processes heard lately, by whoever evaluates the rules")?,
+            reloads: counters("rule_reloads_total", "Times that the rules were read again", &["outcome"])?,
+            webhook_posts: counters("webhook_posts_total", "Posts to the webhook", &["outcome"])?,
+            webhook_oldest_seconds: gauge(
+                "webhook_oldest_seconds",
+                "How long the oldest event has been waiting for the webhook",
+            )?,
+            heartbeats: counters("heartbeats_total", "Heartbeats due, by outcome", &["outcome"])?,
         })
     }
 }

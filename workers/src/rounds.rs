@@ -210,6 +210,8 @@ impl<'a> Rounds<'a> {
                     self.worker.learn(&plan, estimated, usage);
                 }
                 let cost_micros = cost(prices, usage);
+                self.worker.totals.answered(&plan.provider);
+                self.worker.totals.spent(cost_micros);
                 let end = Resolution { number: Some(number), outcome: Outcome::Ok, error: None, usage, cost_micros };
                 let ends = std::iter::once(end).chain(self.ends()).collect();
                 Asked::Answered(Ending::answered(&plan.provider, answer.response, ends, notes))
@@ -228,7 +230,9 @@ impl<'a> Rounds<'a> {
             error.code = %error.failure.code,
             "provider request failed"
         );
-        if crate::provider::is_auth_failure(error) {
+        let unauthorized = crate::provider::is_auth_failure(error);
+        self.worker.totals.refused(&plan.provider, unauthorized);
+        if unauthorized {
             self.worker.alarm.provider_auth(&plan.provider);
         }
         let end = Resolution {

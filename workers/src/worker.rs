@@ -56,6 +56,10 @@ pub(crate) struct Worker {
 impl Worker {
     /// Counts a call that gave its job no answer.
     pub(crate) fn wasted(&self, reason: Reason, plan: &Plan, end: &Resolution) {
+        // A lost result was counted when it came.
+        if reason != Reason::LostResult {
+            self.totals.spent(end.cost_micros);
+        }
         let model = self.known_model(Some(&plan.provider), &plan.model);
         self.metrics.waste.count(&Waste::of(reason, &plan.provider, model, end));
     }
@@ -111,7 +115,7 @@ pub(crate) async fn build(
         seen: Seen::new(redis, config.worker.lease),
         metrics: WorkerMetrics::register(&metrics.registry)?,
         chat: metrics.chat.clone(),
-        totals: Totals::default(),
+        totals: Totals::new(broker.now()),
         give_up: CancellationToken::new(),
         config: Arc::clone(config),
         broker: broker.clone(),

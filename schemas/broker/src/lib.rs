@@ -27,6 +27,7 @@ pub mod protocol;
 mod publisher;
 mod recorder;
 mod replay;
+mod replication;
 mod retries;
 mod rpc;
 pub mod scheduler;
@@ -38,7 +39,7 @@ mod submit;
 mod sweeper;
 mod watch;
 
-pub use alerts::{AlertDelivery, AlertFeed, StatsFeed};
+pub use alerts::{AlertDelivery, AlertFeed, StatsFeed, StoredAlert};
 pub use broker::Broker;
 pub use dead::DeadJob;
 pub use dead_entries::{DeadEntries, DeadEntry, DeadFilter};

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use schemas::matcher::{Matcher, MatcherError};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::hours::{Hours, TimeOfDay, UtcOffset, or_empty};
+use super::rules::RulesConfig;
 
 /// Telegram.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -83,29 +84,23 @@ pub struct RouteConfig {
 }
 
 /// When alerts are raised.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlertsConfig {
     /// How often the rules are evaluated.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
-    /// Jobs waiting.
-    pub backlog_threshold: u64,
-    /// Share of failed jobs, 0 to 1.
-    pub error_rate: f64,
-    /// 99th percentile of run times.
-    #[serde(with = "humantime_serde")]
-    pub latency_p99: Duration,
-    /// Memory of one process in bytes.
-    pub memory_bytes: u64,
     /// The window of rates and percentiles.
     #[serde(with = "humantime_serde")]
     pub window: Duration,
     /// Fewest samples that a rate or a percentile is taken from.
     pub min_samples: u64,
-    /// A condition must hold for this long before it is told.
+    /// A condition must hold for this long before it is told, where its rule has no time of its own.
     #[serde(with = "humantime_serde")]
     pub hold: Duration,
+    /// How often a rule says again that its alert fires; zero for never.
+    #[serde(with = "humantime_serde")]
+    pub refresh: Duration,
     /// How long a replica that died is waited for before another takes over.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
@@ -116,6 +111,8 @@ pub struct AlertsConfig {
     pub longest_silence: Duration,
     /// What a cause keeps quiet.
     pub inhibitions: Vec<InhibitionConfig>,
+    /// The rules.
+    pub rules: RulesConfig,
 }
 
 /// While an alert that matches `source` fires, those that match `target` are not told.
@@ -143,4 +140,58 @@ impl InhibitionConfig {
         let parse = |texts: &[String]| texts.iter().map(|text| text.parse::<Matcher>()).collect::<Result<Vec<_>, _>>();
         Ok((parse(&self.source)?, parse(&self.target)?))
     }
+}
+
+/// A webhook beside Telegram.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// Where alert events are posted; empty for none. Secret: its path may be all that guards it.
+    #[serde(serialize_with = "super::show::secret")]
+    pub url: SecretString,
+    /// The key that posts are signed with: `whsec_` and base64, as Standard Webhooks has it.
+    #[serde(serialize_with = "super::show::secret")]
+    pub secret: SecretString,
+    /// How long one post may take.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// First wait after a post that failed; it doubles.
+    #[serde(with = "humantime_serde")]
+    pub retry_initial: Duration,
+    /// Longest wait.
+    #[serde(with = "humantime_serde")]
+    pub retry_max: Duration,
+    /// Posts of one event that the receiver refuses (4xx) before it is left out.
+    pub max_refusals: u32,
+    /// That an alert fires on is posted this often at most.
+    #[serde(with = "humantime_serde")]
+    pub repeat_interval: Duration,
+    /// An event older than this is left out when it cannot be delivered.
+    #[serde(with = "humantime_serde")]
+    pub give_up_after: Duration,
+}
+
+impl WebhookConfig {
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        !self.url.expose_secret().is_empty()
+    }
+}
+
+/// A dead man's signal: as long as it comes, alerting works.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatConfig {
+    /// What is asked; empty for none. Secret: its path may be all that guards it.
+    #[serde(serialize_with = "super::show::secret")]
+    pub url: SecretString,
+    /// `GET` or `POST`.
+    pub method: String,
+    /// How often.
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+    /// How long one call may take.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
 }

@@ -10,6 +10,7 @@ pub mod ingress;
 mod load;
 pub mod nats;
 pub mod operations;
+pub mod rules;
 pub mod sessions;
 mod show;
 pub mod storage;
@@ -21,10 +22,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use alerting::{AlertsConfig, InhibitionConfig, RouteConfig, TelegramConfig};
+pub use alerting::{AlertsConfig, HeartbeatConfig, InhibitionConfig, RouteConfig, TelegramConfig, WebhookConfig};
 pub use error::{ConfigError, ConfigErrors};
 pub use ingress::{ApiKey, IngressConfig, QueueConfig};
-pub use load::{DEFAULT, load};
+pub use load::{DEFAULT, Source, load};
 pub use nats::{NatsConfig, PublisherConfig, StreamsConfig};
 pub use operations::{HealthConfig, LogConfig, OpsConfig, ShutdownConfig};
 pub use sessions::SessionsConfig;
@@ -65,6 +66,10 @@ pub struct Config {
     pub providers: ProvidersConfig,
     /// Where alerts go.
     pub telegram: TelegramConfig,
+    /// Where alerts go beside Telegram.
+    pub webhook: WebhookConfig,
+    /// The signal that alerting works.
+    pub heartbeat: HeartbeatConfig,
     /// When alerts are raised.
     pub alerts: AlertsConfig,
     /// Health and metrics of worker and alerting.

@@ -11,8 +11,9 @@ use super::Config;
 use crate::telemetry::MASK;
 
 /// Settings that hold a secret, or an address with one in it.
-const SECRETS: [&str; 10] = [
+const SECRETS: [&str; 13] = [
     "database.url",
+    "heartbeat.url",
     "ingress.keys",
     "nats.password",
     "nats.token",
@@ -22,6 +23,8 @@ const SECRETS: [&str; 10] = [
     "sessions.password",
     "sessions.previous_keys",
     "telegram.token",
+    "webhook.secret",
+    "webhook.url",
 ];
 
 /// Query parameters of a database's address that hold a secret.
@@ -38,8 +41,9 @@ impl Config {
     /// Every secret that is set: keys, tokens, passwords, also those within addresses.
     #[must_use]
     pub fn secrets(&self) -> Vec<SecretString> {
-        let sessions = [&self.sessions.encryption_key, &self.sessions.password];
-        let plain = [&self.nats.password, &self.nats.token, &self.telegram.token].into_iter().chain(sessions);
+        let plain = [&self.nats.password, &self.nats.token, &self.telegram.token, &self.webhook.secret].into_iter();
+        let plain = plain.chain([&self.webhook.url, &self.heartbeat.url]);
+        let plain = plain.chain([&self.sessions.encryption_key, &self.sessions.password]);
         let keys = self.ingress.keys.iter().map(|key| &key.key);
         let whole = plain.chain(keys).map(|secret| secret.expose_secret().to_owned());
         let addresses = [self.database.url.expose_secret(), self.redis.url.expose_secret()];
