@@ -51,12 +51,14 @@ pub struct Saved {
 /// - has no tool result without its call, nor a call without its result: an older turn with either is left out whole;
 /// - begins, after system messages, with a user's message: what stands before the first one is left out.
 ///
-/// What does not fit is cut to the low-water mark: the oldest tool results are cleared, but for the newest tool uses, then
-/// the oldest turns dropped. The cut is the one that the conversation comes to when every point of it at which a request
-/// may end is taken for one, from the first message on, and stays until the budget is full again. So it needs no memory,
-/// and requests that follow each other begin alike. What is cut leaves at least the low-water mark, unless the youngest
-/// thing left out would not have fitted beside the rest. With `low_water` 1 a larger budget never keeps a message less,
-/// where neither `keep_recent` nor a bound of clearing changes the order in which things make room. What was pruned once is left alone the next time. With `disabled` all of the request is sent or none.
+/// What does not fit is cut to the low-water mark: the oldest tool results are cleared, but for the newest tool uses,
+/// then the oldest turns dropped. The cut is the one that the conversation comes to when every point of it at which a
+/// request may end is taken for one, from the first message on, and it stays until the budget is full again. So it needs
+/// no memory, and requests that follow each other begin alike; one with another budget or other tools may come to
+/// another cut. What is cut leaves at least the low-water mark, unless the youngest thing left out would not have fitted
+/// beside the rest. With `low_water` 1 a larger budget never keeps a message less, where neither `keep_recent` nor a
+/// bound of clearing changes the order in which things make room. What was pruned once is left alone the next time.
+/// With `disabled` all of the request is sent or none.
 ///
 /// # Errors
 /// [`Refusal::TooLarge`] when what must be sent does not fit, [`Refusal::Unpaired`] when a tool call or result in it
