@@ -205,6 +205,7 @@ impl<'a> Rounds<'a> {
                 let notes = std::mem::take(&mut self.notes);
                 let usage = answer.response.usage;
                 let cost_micros = cost(prices, usage);
+                self.worker.paid(&plan, cost_micros);
                 let end = Resolution { number: Some(number), outcome: Outcome::Ok, error: None, usage, cost_micros };
                 let ends = std::iter::once(end).chain(self.ends()).collect();
                 Asked::Answered(Ending::answered(&plan.provider, answer.response, ends, notes))
@@ -233,6 +234,7 @@ impl<'a> Rounds<'a> {
             usage: error.usage,
             cost_micros: cost(prices, error.usage),
         };
+        self.worker.paid(plan, end.cost_micros);
         if error.usage.is_some() || error.emitted {
             self.worker.wasted(Reason::Failed, plan, &end);
         }

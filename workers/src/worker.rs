@@ -54,6 +54,17 @@ impl Worker {
     pub(crate) fn wasted(&self, reason: Reason, plan: &Plan, end: &Resolution) {
         let model = self.known_model(Some(&plan.provider), &plan.model);
         self.metrics.waste.count(&Waste::of(reason, &plan.provider, model, end));
+        // Calls that came to an end of their own were counted then.
+        if !matches!(reason, Reason::LostResult | Reason::Failed) {
+            self.paid(plan, end.cost_micros);
+        }
+    }
+
+    /// Counts what a call cost, whatever came of it.
+    pub(crate) fn paid(&self, plan: &Plan, cost_micros: Option<u64>) {
+        let Some(micros) = cost_micros else { return };
+        let model = self.known_model(Some(&plan.provider), &plan.model);
+        self.metrics.cost.with_label_values(&[plan.provider.as_str(), model]).inc_by(micros as f64 / 1e6);
     }
 
     /// `model` if a provider is configured for it, else `other`: a label must never be what a client wrote.
