@@ -8,8 +8,9 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use crate::desk::Desk;
-use crate::plan::Task;
+use crate::plan::{Now, Task};
 use crate::settle::Settled;
+use crate::store::CHATS;
 use crate::telegram::{Outlet, Refusal};
 
 /// How long a chat that refuses us is left out.
@@ -41,9 +42,18 @@ impl Desk {
         match outcome {
             Ok(message) => {
                 self.pacer.reached();
+                // The record of the call stays: until what it told is kept, a successor must know of it.
                 self.settle(&task, Settled::Told(message));
             }
-            Err(refusal) => self.refused(&task, refusal, now),
+            Err(refusal) => {
+                if refusal.is_certain() {
+                    self.outbox.refused()
+                } else {
+                    self.outbox.lost()
+                }
+                self.refused(&task, refusal, now);
+                self.record_pace(Now { wall: clock::now(), monotonic: now });
+            }
         }
     }
 
@@ -72,7 +82,7 @@ impl Desk {
     fn moved(&mut self, from: &str, to: &str) {
         self.metrics.chats_moved.inc();
         self.chats.moved(from, to);
-        self.work.moved = true;
+        self.work.unsaved.insert(CHATS.to_owned());
         self.work.unsaved.extend(self.book.leave(from));
     }
 

@@ -1,5 +1,6 @@
-//! The leader's desk, a loop of one thing at a time: fold a batch of events, keep what changed, acknowledge, call Telegram
-//! when the pace allows, take in what came of it. Nothing is told before it is kept, and nothing acknowledged.
+//! The leader's desk, a loop of one thing at a time: fold a batch of events, do what operators order, keep what changed,
+//! acknowledge, call Telegram when the pace allows, take in what came of it. Nothing is told before it is kept, and
+//! nothing acknowledged; no call is made before it is on record.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,8 +8,9 @@ use std::time::Duration;
 use broker::AlertDelivery;
 use runtime::clock;
 use schemas::alert::Severity;
+use schemas::timestamp::Timestamp;
 use strum::IntoEnumIterator;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -18,16 +20,19 @@ use crate::chats::Chats;
 use crate::fold::Book;
 use crate::leader::{Leadership, Renewed};
 use crate::metrics::AlertMetrics;
+use crate::operate::{Operation, Refused};
+use crate::order::Order;
+use crate::outbox::Outbox;
 use crate::pace::Pacer;
-use crate::plan::{self, Action, Now};
+use crate::plan::{self, Action, Now, Task};
 use crate::rules::{Concern, KINDS};
-use crate::store::{Incidents, StoreError};
+use crate::store::{Incidents, Keeping, OUTBOX, StoreError};
 use crate::telegram::Outlet;
 
 /// How often the desk looks whether there is something to tell.
 const TICK: Duration = Duration::from_millis(100);
-/// How often it forgets what is over and counts what is open.
-const TIDY: Duration = Duration::from_secs(5);
+/// How often it forgets what is over, counts what is open and looks what time alone brought about.
+const TIDY: Duration = Duration::from_secs(1);
 /// How long it waits after a failed write.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -36,6 +41,7 @@ pub(crate) struct Desk {
     pub(crate) book: Book,
     pub(crate) chats: Chats,
     pub(crate) pacer: Pacer,
+    pub(crate) outbox: Outbox,
     pub(crate) store: Incidents,
     pub(crate) leadership: Leadership,
     pub(crate) outlet: std::sync::Arc<Outlet>,
@@ -47,11 +53,13 @@ pub(crate) struct Desk {
 /// What is not finished.
 #[derive(Default)]
 pub(crate) struct Work {
-    /// Incidents that changed since they were kept.
+    /// Keys of what changed since it was kept.
     pub(crate) unsaved: BTreeSet<String>,
-    /// A chat moved, and that is not kept.
-    pub(crate) moved: bool,
     unacknowledged: Vec<AlertDelivery>,
+    /// Operators whose orders are carried out, but not kept.
+    unanswered: Vec<oneshot::Sender<Result<(), Refused>>>,
+    /// The call that is about to be on record.
+    planned: Option<Task>,
     calls: JoinSet<Ended>,
     retry_at: Option<Instant>,
     tidied: Option<Instant>,
@@ -62,19 +70,24 @@ impl Desk {
     pub(crate) async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Vec<AlertDelivery>>,
+        mut orders: mpsc::Receiver<Order>,
         shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.keep().await?;
-            let ready = self.is_kept() && self.leadership.is_valid(Instant::now());
+            let ready = self.work.unsaved.is_empty() && self.leadership.is_valid(Instant::now());
+            if ready {
+                self.call();
+            }
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(ended) = self.work.calls.join_next() => self.take_in(ended),
-                Some(batch) = inbox.recv(), if ready => self.fold(batch),
                 _ = tick.tick() => self.tick().await?,
+                Some(order) = orders.recv(), if ready => self.carry_out(order),
+                Some(batch) = inbox.recv(), if ready => self.fold(batch),
             }
         }
         self.leave().await
@@ -91,6 +104,43 @@ impl Desk {
             self.work.unsaved.insert(key);
             self.work.unacknowledged.push(delivery);
         }
+        self.review(now);
+    }
+
+    /// Does what an operator wants. They are answered when it is kept.
+    fn carry_out(&mut self, order: Order) {
+        let (operation, by, answer) = match order {
+            Order::Look(look) => return look(&self.book),
+            Order::Operate { operation, by, answer } => (operation, by, answer),
+        };
+        let (action, about) = (<&str>::from(&operation), operation.about().to_owned());
+        match self.operate(operation, &by) {
+            Ok(()) => {
+                tracing::info!(target: "audit", actor = by, action, key = about, outcome = "done");
+                self.work.unanswered.push(answer);
+            }
+            Err(refused) => {
+                let reason = <&str>::from(&refused);
+                tracing::info!(target: "audit", actor = by, action, key = about, outcome = "refused", reason);
+                // Whoever asked may be gone.
+                let _ = answer.send(Err(refused));
+            }
+        }
+    }
+
+    fn operate(&mut self, operation: Operation, by: &str) -> Result<(), Refused> {
+        let now = clock::now();
+        let label = <&str>::from(&operation);
+        let outcome = self.book.operate(operation, by, now);
+        self.metrics.operations.with_label_values(&[label, if outcome.is_ok() { "done" } else { "refused" }]).inc();
+        self.work.unsaved.extend(outcome?);
+        self.review(now);
+        Ok(())
+    }
+
+    /// Brings about what is due by now.
+    fn review(&mut self, now: Timestamp) {
+        self.work.unsaved.extend(self.book.review(now));
         self.publish_firing();
     }
 
@@ -100,25 +150,18 @@ impl Desk {
             return Ok(());
         }
         self.work.retry_at = None;
-        if self.work.moved {
-            match self.store.save_moves(&self.chats).await {
-                Ok(()) => self.work.moved = false,
-                Err(error) => self.failed(error)?,
-            }
-        }
         if !self.work.unsaved.is_empty() {
             let unsaved = std::mem::take(&mut self.work.unsaved);
-            if let Err((failed, error)) = self.store.save(&unsaved, &self.book.incidents).await {
+            let keeping = Keeping { book: &self.book, chats: &self.chats, outbox: &self.outbox };
+            if let Err((failed, error)) = self.store.save(&unsaved, keeping).await {
                 self.work.unsaved = failed;
-                self.failed(error)?;
-            } else {
-                self.metrics.writes.with_label_values(&["stored"]).inc_by(unsaved.len() as u64);
+                return self.failed(error);
             }
+            self.metrics.writes.with_label_values(&["stored"]).inc_by(unsaved.len() as u64);
         }
-        if self.is_kept() {
-            let deliveries = self.work.unacknowledged.drain(..);
-            futures::future::join_all(deliveries.map(AlertDelivery::ack)).await;
-        }
+        self.work.unanswered.drain(..).for_each(|answer| drop(answer.send(Ok(()))));
+        let deliveries = self.work.unacknowledged.drain(..);
+        futures::future::join_all(deliveries.map(AlertDelivery::ack)).await;
         Ok(())
     }
 
@@ -130,10 +173,6 @@ impl Desk {
         self.work.retry_at = Some(Instant::now() + RETRY);
         tracing::warn!(error = &error as &dyn std::error::Error, "alerts not kept, tried again");
         Ok(())
-    }
-
-    fn is_kept(&self) -> bool {
-        self.work.unsaved.is_empty() && !self.work.moved
     }
 
     async fn tick(&mut self) -> Result<(), StoreError> {
@@ -149,23 +188,37 @@ impl Desk {
             self.work.tidied = Some(now.monotonic);
             let pruned = self.book.prune(now.wall);
             self.work.unsaved.extend(pruned);
-            self.publish_firing();
+            self.review(now.wall);
             self.measure(now);
         }
-        let ready = self.is_kept() && self.leadership.is_valid(now.monotonic);
-        if ready && self.work.calls.is_empty() {
-            self.call_next(now);
+        if self.work.calls.is_empty() && self.work.planned.is_none() {
+            self.plan(now);
         }
         Ok(())
     }
 
-    /// One call at a time: the pace of one chat needs to know when the last one ended.
-    fn call_next(&mut self, now: Now) {
-        let Some(task) = plan::next(&self.book, &self.chats, &self.pacer, now) else { return };
+    /// Puts the next call on record. One at a time: the pace of one chat needs to know when the last one ended.
+    fn plan(&mut self, now: Now) {
+        self.work.planned = plan::next(&self.book, &self.chats, &self.pacer, now);
+        if let Some(task) = &self.work.planned {
+            self.pacer.began(&task.chat, now.monotonic);
+            self.outbox.intend(task, now.wall);
+            self.record_pace(now);
+        }
+    }
+
+    /// What a successor must know of the pace is to be kept.
+    pub(crate) fn record_pace(&mut self, now: Now) {
+        self.outbox.paced = self.pacer.paced(now.monotonic, now.wall);
+        self.work.unsaved.insert(OUTBOX.to_owned());
+    }
+
+    /// Makes the call that is on record.
+    fn call(&mut self) {
+        let Some(task) = self.work.planned.take() else { return };
         if task.action == Action::Send && task.members.len() > 1 {
             self.metrics.digested.inc_by(task.members.len() as u64);
         }
-        self.pacer.began(&task.chat, now.monotonic);
         self.work.calls.spawn(call(self.outlet.clone(), task));
     }
 
@@ -177,6 +230,8 @@ impl Desk {
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         let oldest = self.book.untold_since().map_or(Duration::ZERO, |since| now.wall.since(since));
         self.metrics.oldest_unsent_seconds.set(seconds(oldest));
+        let possible_duplicates = i64::try_from(self.outbox.possible_duplicates).unwrap_or(i64::MAX);
+        self.metrics.possible_duplicates.set(possible_duplicates);
         self.metrics.hold_seconds.set(seconds(self.pacer.held(now.monotonic)));
         self.metrics.incidents.set(i64::try_from(self.book.incidents.len()).unwrap_or(i64::MAX));
     }
@@ -198,6 +253,10 @@ impl Desk {
     async fn leave(mut self) -> Result<(), StoreError> {
         while let Some(ended) = self.work.calls.join_next().await {
             self.take_in(ended);
+        }
+        if self.work.planned.take().is_some() {
+            self.outbox.refused();
+            self.work.unsaved.insert(OUTBOX.to_owned());
         }
         self.work.retry_at = None;
         self.keep().await?;

@@ -41,6 +41,23 @@ pub(crate) fn telegram() -> runtime::config::TelegramConfig {
         messages_per_minute: 20,
         cooldown: Duration::from_secs(300),
         group_wait: Duration::from_secs(2),
+        group_interval: Duration::ZERO,
+        repeat_interval: Duration::from_secs(4 * 3600),
+        acknowledge_timeout: Duration::from_secs(3600),
         timeout: Duration::from_secs(1),
+    }
+}
+
+/// What [`telegram`] means for the book, with changes told at once.
+pub(crate) fn policy() -> crate::fold::Policy {
+    crate::fold::Policy {
+        cooldown: Duration::from_secs(300),
+        group_wait: Duration::ZERO,
+        group_interval: Duration::ZERO,
+        repeat_interval: Duration::from_secs(4 * 3600),
+        acknowledge_timeout: Duration::from_secs(3600),
+        max_age: Duration::from_secs(86_400),
+        max_silences: 20,
+        longest_silence: Duration::from_secs(86_400),
     }
 }

@@ -1,5 +1,5 @@
-//! Folds events into incidents: repeats are counted into the message that tells the alert; a re-fire after its end,
-//! after the cool-down or with higher severity begins a new one. Pure: time is an argument.
+//! Folds events into incidents: repeats are counted into the message that tells the alert; a re-fire after its end or
+//! after some quiet, or higher severity, begins a new one. Pure: time is an argument.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,20 +7,32 @@ use std::time::Duration;
 use schemas::alert::{AlertEvent, AlertState, Severity};
 use schemas::timestamp::Timestamp;
 
-use crate::incident::{Episode, Incident, MAX_EPISODES, MAX_FOLDED, MORE};
+use crate::incident::{Cause, Episode, Incident, MAX_EPISODES, MAX_FOLDED, MAX_VALUES, MORE};
+use crate::inhibit::Inhibition;
+use crate::silence::Silence;
 
 /// Most alerts kept at once. Further ones are folded into one of their kind, labelled [`MORE`].
 pub(crate) const MAX_INCIDENTS: usize = 10_000;
 
-/// How events are folded.
+/// How events are folded, and when what came of them is told.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
-    /// Repeats within this time of a message are folded into it.
+    /// An alert heard of again after this much quiet is told anew.
     pub(crate) cooldown: Duration,
     /// Changes are gathered for this long before they are told.
     pub(crate) group_wait: Duration,
+    /// Least time between two changes of a message, and between two messages about one alert.
+    pub(crate) group_interval: Duration,
+    /// A firing alert is told again after this time.
+    pub(crate) repeat_interval: Duration,
+    /// So is one that somebody acknowledged, after this time.
+    pub(crate) acknowledge_timeout: Duration,
     /// A firing alert of which nothing was heard for this long is forgotten.
     pub(crate) max_age: Duration,
+    /// Most silences at once.
+    pub(crate) max_silences: usize,
+    /// How long a silence may last.
+    pub(crate) longest_silence: Duration,
 }
 
 /// What became of an event.
@@ -39,25 +51,52 @@ pub(crate) enum Folded {
     Duplicate,
 }
 
-/// All incidents, by fingerprint.
+/// All incidents by fingerprint, and what keeps some of them quiet.
 #[derive(Debug, Clone)]
 pub(crate) struct Book {
     pub(crate) policy: Policy,
     pub(crate) incidents: BTreeMap<String, Incident>,
+    /// By id.
+    pub(crate) silences: BTreeMap<String, Silence>,
+    /// When the next of them begins or ends.
+    pub(crate) silences_due: Timestamp,
+    pub(crate) inhibitions: Vec<Inhibition>,
+    /// What is kept quiet by a cause that fires, and that cause; as of the last review.
+    pub(crate) inhibited: BTreeMap<String, String>,
 }
 
 impl Book {
     /// The incidents as they were kept.
-    pub(crate) const fn new(policy: Policy, incidents: BTreeMap<String, Incident>) -> Self {
-        Self { policy, incidents }
+    pub(crate) fn new(policy: Policy, incidents: BTreeMap<String, Incident>) -> Self {
+        Self {
+            policy,
+            incidents,
+            silences: BTreeMap::new(),
+            silences_due: Timestamp::default(),
+            inhibitions: Vec::new(),
+            inhibited: BTreeMap::new(),
+        }
     }
 
     /// Folds in the event that ALERTS holds at `sequence`, and names the incident it went to.
     pub(crate) fn fold(&mut self, sequence: u64, event: &AlertEvent, now: Timestamp) -> (String, Folded) {
         let (key, event) = self.place(event);
+        let inhibited = self.inhibited.contains_key(&key);
         let incident = self.incidents.entry(key.clone()).or_insert_with(|| Incident::new(&event));
-        let folded = incident.fold(sequence, &event, self.policy.cooldown, now);
+        let severity = incident.live().map(|episode| episode.severity);
+        let folded = incident.fold(sequence, &event, &self.policy, now);
+        if incident.live().map(|episode| episode.severity) != severity {
+            incident.match_silences(&key, &self.silences, now);
+        }
+        if incident.silenced.is_some() || inhibited {
+            incident.keep_quiet();
+        }
         (key, folded)
+    }
+
+    /// Whether no new message may tell of it now.
+    pub(crate) fn is_muted(&self, key: &str) -> bool {
+        self.inhibited.contains_key(key) || self.incidents.get(key).is_some_and(|incident| incident.silenced.is_some())
     }
 
     /// Firing alerts of one severity.
@@ -66,10 +105,10 @@ impl Book {
         live.filter(|incident| incident.live().is_some_and(|episode| episode.severity == severity)).count()
     }
 
-    /// Since when something has been waiting to be told.
+    /// Since when something has been waiting to be told that may be.
     pub(crate) fn untold_since(&self) -> Option<Timestamp> {
-        let episodes = self.incidents.values().flat_map(|incident| &incident.episodes);
-        episodes.filter_map(|episode| episode.untold_since).min()
+        let open = self.incidents.iter().filter(|(key, _)| !self.is_muted(key));
+        open.flat_map(|(_, incident)| &incident.episodes).filter_map(|episode| episode.untold_since).min()
     }
 
     fn place(&self, event: &AlertEvent) -> (String, AlertEvent) {
@@ -84,7 +123,7 @@ impl Book {
 }
 
 impl Incident {
-    fn fold(&mut self, sequence: u64, event: &AlertEvent, cooldown: Duration, now: Timestamp) -> Folded {
+    fn fold(&mut self, sequence: u64, event: &AlertEvent, policy: &Policy, now: Timestamp) -> Folded {
         if !self.folded.insert(sequence) {
             return Folded::Duplicate;
         }
@@ -93,32 +132,46 @@ impl Incident {
         }
         let late = sequence < self.last_sequence;
         self.last_sequence = self.last_sequence.max(sequence);
+        let quiet = now.since(self.touched);
         self.touched = now;
         match event.state {
             AlertState::Firing if late => self.fire_late(event, now),
-            AlertState::Firing => self.fire(event, cooldown, now),
+            AlertState::Firing => self.fire(event, quiet, policy, now),
             AlertState::Resolved if late => Folded::Idle,
             AlertState::Resolved => self.resolve(event, now),
         }
     }
 
-    fn fire(&mut self, event: &AlertEvent, cooldown: Duration, now: Timestamp) -> Folded {
-        let full = self.episodes.len() >= MAX_EPISODES;
-        match self.episodes.last_mut() {
-            Some(episode) if full || !episode.is_outgrown_by(event, cooldown, now) => {
-                episode.repeat(event, now);
-                Folded::Repeated
-            }
-            Some(episode) => {
-                episode.supersede(now);
-                self.open(event, now);
-                Folded::Opened
-            }
-            None => {
-                self.open(event, now);
-                Folded::Opened
-            }
+    fn fire(&mut self, event: &AlertEvent, quiet: Duration, policy: &Policy, now: Timestamp) -> Folded {
+        self.measure(event);
+        let quiet = quiet >= policy.cooldown && self.acknowledged.is_none();
+        let cause = self.live().map_or(Some(Cause::First), |episode| episode.outgrown_by(event, quiet));
+        let Some(cause) = cause else { return self.repeat(event, now) };
+        if cause == Cause::Escalated {
+            // Whoever saw to it saw to something less severe.
+            self.acknowledged = None;
         }
+        if self.episodes.len() >= MAX_EPISODES {
+            let folded = self.repeat(event, now);
+            if let Some(episode) = self.episodes.last_mut().filter(|_| cause == Cause::Escalated) {
+                episode.tell_again(cause, now);
+            }
+            return folded;
+        }
+        let mut next = Episode { cause, ..Episode::new(self.number(), event, now) };
+        if let Some(last) = self.episodes.last_mut() {
+            next.follow(last, policy.group_interval);
+            last.supersede(now);
+        }
+        self.episodes.push(next);
+        Folded::Opened
+    }
+
+    fn repeat(&mut self, event: &AlertEvent, now: Timestamp) -> Folded {
+        if let Some(episode) = self.episodes.last_mut() {
+            episode.repeat(event, now);
+        }
+        Folded::Repeated
     }
 
     /// An event that a newer one overtook, as after a crash: it counts, and the newer one says how things are.
@@ -128,9 +181,8 @@ impl Incident {
             episode.changed(now);
             return Folded::Repeated;
         }
-        let episode = self.open(event, now);
-        episode.state = AlertState::Resolved;
-        episode.resolved_at = Some(event.at);
+        let episode = Episode::new(self.number(), event, now);
+        self.episodes.push(Episode { state: AlertState::Resolved, resolved_at: Some(event.at), ..episode });
         Folded::Opened
     }
 
@@ -140,39 +192,72 @@ impl Incident {
         else {
             return Folded::Idle;
         };
-        episode.state = AlertState::Resolved;
-        episode.resolved_at = Some(event.at);
+        episode.end(event.at, now);
         if !event.summary.is_empty() {
             episode.summary.clone_from(&event.summary);
         }
         episode.notice = episode.posted.is_some();
-        episode.changed(now);
+        self.acknowledged = None;
         Folded::Resolved
     }
 
-    fn open(&mut self, event: &AlertEvent, now: Timestamp) -> &mut Episode {
+    /// What ends or ended unseen is not told any more, and no end is noticed.
+    fn keep_quiet(&mut self) {
+        let Some(episode) = self.episodes.last_mut() else { return };
+        episode.notice = false;
+        if episode.posted.is_none() {
+            episode.hushed = true;
+            episode.forget_if_unseen();
+        }
+    }
+
+    fn measure(&mut self, event: &AlertEvent) {
+        self.values.extend(event.value);
+        while self.values.len() > MAX_VALUES {
+            self.values.pop_front();
+        }
+    }
+
+    /// The number of its next episode.
+    pub(crate) fn number(&mut self) -> u32 {
         let number = self.next_number;
         self.next_number = self.next_number.wrapping_add(1);
-        self.episodes.push(Episode::new(number, event, now));
-        let last = self.episodes.len() - 1;
-        &mut self.episodes[last]
+        number
     }
 }
 
 impl Episode {
-    /// Whether `event` is worth a message of its own. What nobody has been told yet is never outgrown.
-    fn is_outgrown_by(&self, event: &AlertEvent, cooldown: Duration, now: Timestamp) -> bool {
-        let Some(posted) = &self.posted else { return false };
+    /// Why `event` is worth a message of its own, if it is. What nobody has been told yet is never outgrown.
+    fn outgrown_by(&self, event: &AlertEvent, quiet: bool) -> Option<Cause> {
+        self.posted.as_ref()?;
         let ended = self.state == AlertState::Resolved;
-        ended || event.severity > self.severity || now.since(posted.at) >= cooldown
+        let escalated = event.severity > self.severity;
+        let causes = [(ended, Cause::Refired), (escalated, Cause::Escalated), (quiet, Cause::Again)];
+        causes.into_iter().find_map(|(applies, cause)| applies.then_some(cause))
+    }
+
+    /// Takes over from `last`: not too soon after it, unless things got worse.
+    fn follow(&mut self, last: &Self, interval: Duration) {
+        if last.state == AlertState::Firing {
+            self.earlier = last.earlier + last.count;
+        }
+        if let Some(posted) = last.posted.as_ref().filter(|_| self.severity <= last.severity) {
+            self.not_before = posted.at.after(interval);
+        }
     }
 
     fn repeat(&mut self, event: &AlertEvent, now: Timestamp) {
         self.count_in(event);
+        // Whether this stretch is seen is yet to be known.
+        self.hushed &= self.state == AlertState::Firing;
         self.state = AlertState::Firing;
         self.resolved_at = None;
+        self.resolved_by = None;
         self.notice = false;
-        self.severity = self.severity.max(event.severity);
+        if event.severity > self.severity {
+            self.severity = event.severity;
+            self.not_before = Timestamp::default();
+        }
         self.summary.clone_from(&event.summary);
         self.value = event.value;
         self.threshold = event.threshold;
@@ -185,8 +270,31 @@ impl Episode {
         self.last_seen = self.last_seen.max(event.at);
     }
 
+    /// It is over.
+    pub(crate) fn end(&mut self, at: Timestamp, now: Timestamp) {
+        self.state = AlertState::Resolved;
+        self.resolved_at = Some(at);
+        self.changed(now);
+        self.forget_if_unseen();
+    }
+
+    /// What was kept quiet from before it was told until its end needs not be told.
+    fn forget_if_unseen(&mut self) {
+        if self.hushed && self.posted.is_none() && self.state == AlertState::Resolved {
+            self.untold_since = None;
+        }
+    }
+
+    /// The same episode, in a new message.
+    pub(crate) fn tell_again(&mut self, cause: Cause, now: Timestamp) {
+        self.posted = None;
+        self.cause = cause;
+        self.not_before = Timestamp::default();
+        self.changed(now);
+    }
+
     /// Its message says that another goes on, unless it already says that the alert ended.
-    fn supersede(&mut self, now: Timestamp) {
+    pub(crate) fn supersede(&mut self, now: Timestamp) {
         if self.state == AlertState::Firing {
             self.superseded = true;
             self.changed(now);
@@ -195,153 +303,4 @@ impl Episode {
 }
 
 #[cfg(test)]
-mod tests {
-    use schemas::alert::AlertKind;
-
-    use super::*;
-    use crate::fixture::{NOON, firing, resolved};
-    use crate::incident::Posted;
-
-    const KIND: AlertKind = AlertKind::BreakerOpen;
-
-    struct Folding {
-        book: Book,
-        sequence: u64,
-    }
-
-    impl Folding {
-        fn new() -> Self {
-            let day = Duration::from_secs(86_400);
-            let policy =
-                Policy { cooldown: Duration::from_secs(300), group_wait: Duration::from_secs(2), max_age: day };
-            Self { book: Book::new(policy, BTreeMap::new()), sequence: 0 }
-        }
-
-        fn fold(&mut self, event: &AlertEvent, second: u64) -> Folded {
-            self.sequence += 1;
-            self.book.fold(self.sequence, event, NOON.after(Duration::from_secs(second))).1
-        }
-
-        fn incident(&mut self) -> &mut Incident {
-            self.book.incidents.values_mut().next().unwrap()
-        }
-
-        /// The live episode is told at noon.
-        fn tell(&mut self) {
-            let episode = self.incident().episodes.last_mut().unwrap();
-            episode.posted = Some(Posted { chat: "-1".to_owned(), message: 1, at: NOON });
-            episode.untold_since = None;
-        }
-
-        fn counts(&mut self) -> Vec<u64> {
-            self.incident().episodes.iter().map(|episode| episode.count).collect()
-        }
-    }
-
-    #[test]
-    fn repeats_within_the_cooldown_are_counted() {
-        let mut folding = Folding::new();
-        assert_eq!(folding.fold(&firing(KIND, "a"), 0), Folded::Opened);
-        folding.tell();
-        assert_eq!(folding.fold(&firing(KIND, "a"), 299), Folded::Repeated);
-        assert_eq!(folding.counts(), [2]);
-        assert_eq!(folding.fold(&firing(KIND, "a"), 300), Folded::Opened);
-        assert_eq!(folding.counts(), [2, 1]);
-        assert!(folding.incident().episodes[0].superseded);
-    }
-
-    #[test]
-    fn higher_severity_is_a_new_message_and_lower_is_not() {
-        let mut folding = Folding::new();
-        folding.fold(&firing(KIND, "a"), 0);
-        folding.tell();
-        let with = |severity| AlertEvent { severity, ..firing(KIND, "a") };
-        assert_eq!(folding.fold(&with(Severity::Info), 1), Folded::Repeated);
-        assert_eq!(folding.fold(&with(Severity::Critical), 2), Folded::Opened);
-        assert_eq!(folding.counts(), [2, 1]);
-    }
-
-    #[test]
-    fn what_nobody_was_told_stays_one_message() {
-        let mut folding = Folding::new();
-        folding.fold(&firing(KIND, "a"), 0);
-        folding.fold(&resolved(KIND, "a"), 1);
-        folding.fold(&AlertEvent { severity: Severity::Critical, ..firing(KIND, "a") }, 1000);
-        assert_eq!(folding.counts(), [2]);
-        let episode = &folding.incident().episodes[0];
-        assert_eq!((episode.state, episode.severity, episode.notice), (AlertState::Firing, Severity::Critical, false));
-    }
-
-    #[test]
-    fn an_end_is_noticed_once_and_a_refire_begins_anew() {
-        let mut folding = Folding::new();
-        folding.fold(&firing(KIND, "a"), 0);
-        folding.tell();
-        assert_eq!(folding.fold(&resolved(KIND, "a"), 5), Folded::Resolved);
-        assert!(folding.incident().episodes[0].notice);
-        assert_eq!(folding.fold(&resolved(KIND, "a"), 6), Folded::Idle);
-        assert_eq!(folding.fold(&firing(KIND, "a"), 7), Folded::Opened);
-        assert_eq!(folding.counts(), [1, 1]);
-    }
-
-    #[test]
-    fn the_end_of_nothing_is_told_to_nobody() {
-        let mut folding = Folding::new();
-        assert_eq!(folding.fold(&resolved(KIND, "a"), 0), Folded::Idle);
-        assert!(folding.incident().episodes.is_empty());
-        assert_eq!(folding.book.prune(NOON.after(Duration::from_secs(900))).len(), 0);
-        assert_eq!(folding.book.prune(NOON.after(Duration::from_secs(901))).len(), 1);
-        assert!(folding.book.incidents.is_empty());
-    }
-
-    #[test]
-    fn a_redelivery_counts_once_even_behind_newer_events() {
-        let mut folding = Folding::new();
-        let event = firing(KIND, "a");
-        for (sequence, expected) in [
-            (5, Folded::Opened),
-            (7, Folded::Repeated),
-            (5, Folded::Duplicate),
-            (6, Folded::Repeated),
-            (7, Folded::Duplicate),
-        ] {
-            assert_eq!(folding.book.fold(sequence, &event, NOON).1, expected, "{sequence}");
-        }
-        assert_eq!(folding.counts(), [3]);
-    }
-
-    #[test]
-    fn an_event_overtaken_by_its_end_counts_but_fires_nothing() {
-        let mut folding = Folding::new();
-        assert_eq!(folding.book.fold(9, &resolved(KIND, "a"), NOON).1, Folded::Idle);
-        assert_eq!(folding.book.fold(8, &firing(KIND, "a"), NOON).1, Folded::Opened);
-        assert!(!folding.incident().is_firing());
-        assert_eq!(folding.counts(), [1]);
-    }
-
-    #[test]
-    fn sequences_and_episodes_are_bounded() {
-        let mut folding = Folding::new();
-        for _ in 0..2000 {
-            folding.fold(&firing(KIND, "a"), 0);
-            folding.tell();
-            folding.fold(&resolved(KIND, "a"), 0);
-        }
-        assert_eq!(folding.incident().folded.len(), MAX_FOLDED);
-        assert_eq!(folding.incident().episodes.len(), MAX_EPISODES);
-        assert_eq!(folding.counts().iter().sum::<u64>(), 2000);
-    }
-
-    #[test]
-    fn moments_are_forgotten_after_the_cooldown_and_lasting_alerts_are_not() {
-        for (kind, kept) in [(AlertKind::DeadLetter, 0), (AlertKind::Disk, 1)] {
-            let mut folding = Folding::new();
-            folding.fold(&firing(kind, "a"), 0);
-            folding.tell();
-            folding.book.prune(NOON.after(Duration::from_secs(300)));
-            assert_eq!(folding.counts(), [1]);
-            folding.book.prune(NOON.after(Duration::from_secs(1000)));
-            assert_eq!(folding.book.incidents.len(), kept);
-        }
-    }
-}
+mod tests;

@@ -1,9 +1,10 @@
 //! One alert as it is kept in the bucket INCIDENTS: what happened, and what people have been told of it. A stretch of
 //! events told in one message is an episode; the last episode is the live one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use schemas::alert::{AlertEvent, AlertKind, AlertState, Severity};
+use schemas::matcher::Facts;
 use schemas::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,9 @@ pub(crate) const MAX_EPISODES: usize = 16;
 /// Most sequences remembered as folded in, the highest ones. What was folded in and is delivered again, because its
 /// acknowledgement was lost or we died before it, is among them: far fewer are ever in hand at once.
 pub(crate) const MAX_FOLDED: usize = 1024;
+
+/// Most measured values remembered, the newest ones.
+pub(crate) const MAX_VALUES: usize = 32;
 
 /// Label of the alert that stands for all of its kind for which there was no room.
 pub(crate) const MORE: &str = "more";
@@ -42,6 +46,74 @@ pub(crate) struct Incident {
     /// Oldest first; the last one is live.
     #[serde(default)]
     pub(crate) episodes: Vec<Episode>,
+    /// Who has taken it up; while it fires.
+    #[serde(default)]
+    pub(crate) acknowledged: Option<Acknowledged>,
+    /// The silence that it is under, whether it fires or not.
+    #[serde(default)]
+    pub(crate) silenced: Option<Silenced>,
+    /// What was measured lately, newest last.
+    #[serde(default)]
+    pub(crate) values: VecDeque<f64>,
+}
+
+/// What an operator sees of it at a glance. That a cause inhibits it is another matter, and is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Standing {
+    /// It is so, and nobody has taken it up.
+    Firing,
+    /// It is so, and somebody sees to it.
+    Acknowledged,
+    /// It is so, and nobody wants to hear of it for a while.
+    Silenced,
+    /// It is over.
+    Resolved,
+}
+
+/// Somebody sees to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Acknowledged {
+    /// Who.
+    pub(crate) by: String,
+    /// Since when.
+    pub(crate) at: Timestamp,
+}
+
+/// The silence it is under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Silenced {
+    /// Which.
+    pub(crate) id: String,
+    /// Who wants it so.
+    #[serde(default)]
+    pub(crate) by: String,
+    /// Since when it has been under one.
+    pub(crate) since: Timestamp,
+    /// When this one ends.
+    pub(crate) until: Timestamp,
+}
+
+/// Why an episode has a message of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Cause {
+    /// It is the first of its alert.
+    #[default]
+    First,
+    /// It fires again after it was over.
+    Refired,
+    /// It was heard of again after some quiet.
+    Again,
+    /// It became more severe.
+    Escalated,
+    /// It fires on.
+    Repeated,
+    /// It fires on although somebody acknowledged it.
+    AcknowledgeTimeout,
+    /// It fires still after its silence.
+    SilenceEnded,
 }
 
 /// What one message tells.
@@ -93,6 +165,27 @@ pub(crate) struct Episode {
     /// Telegram refused its HTML: it goes out as plain text.
     #[serde(default)]
     pub(crate) plain: bool,
+    /// Why it has a message of its own.
+    #[serde(default)]
+    pub(crate) cause: Cause,
+    /// Firing events of the same stretch that earlier messages tell.
+    #[serde(default)]
+    pub(crate) earlier: u64,
+    /// It is not sent earlier, since another message about the same alert went out lately or its cause was just over.
+    #[serde(default)]
+    pub(crate) not_before: Timestamp,
+    /// When its message was last brought up to date.
+    #[serde(default)]
+    pub(crate) edited_at: Timestamp,
+    /// An operator acted on it: its message is brought up to date at once.
+    #[serde(default)]
+    pub(crate) restated: bool,
+    /// It was to be kept quiet before it was ever told: when it ends like that nobody needs to hear of it.
+    #[serde(default)]
+    pub(crate) hushed: bool,
+    /// Who declared it over, if it was an operator.
+    #[serde(default)]
+    pub(crate) resolved_by: Option<String>,
 }
 
 /// A message in a chat.
@@ -118,6 +211,25 @@ impl Incident {
             touched: event.at,
             next_number: 0,
             episodes: Vec::new(),
+            acknowledged: None,
+            silenced: None,
+            values: VecDeque::new(),
+        }
+    }
+
+    /// What matchers see of it, under this fingerprint.
+    pub(crate) fn facts<'a>(&'a self, fingerprint: &'a str) -> Facts<'a> {
+        let severity = self.live().map_or(Severity::Info, |episode| episode.severity);
+        Facts { kind: self.kind, severity, fingerprint, labels: &self.labels }
+    }
+
+    /// What an operator sees of it at a glance.
+    pub(crate) fn standing(&self) -> Standing {
+        match (self.is_firing(), &self.silenced, &self.acknowledged) {
+            (false, ..) => Standing::Resolved,
+            (true, Some(_), _) => Standing::Silenced,
+            (true, None, Some(_)) => Standing::Acknowledged,
+            (true, None, None) => Standing::Firing,
         }
     }
 
@@ -162,6 +274,33 @@ impl Episode {
             notice: false,
             superseded: false,
             plain: false,
+            cause: Cause::First,
+            earlier: 0,
+            not_before: Timestamp::default(),
+            edited_at: Timestamp::default(),
+            restated: false,
+            hushed: false,
+            resolved_by: None,
+        }
+    }
+
+    /// Goes on in another message, with no event yet.
+    pub(crate) fn next(&self, number: u32, cause: Cause, now: Timestamp) -> Self {
+        Self {
+            number,
+            cause,
+            earlier: self.earlier + self.count,
+            count: 0,
+            posted: None,
+            version: 1,
+            untold_since: Some(now),
+            notice: false,
+            superseded: false,
+            not_before: Timestamp::default(),
+            edited_at: Timestamp::default(),
+            restated: false,
+            hushed: false,
+            ..self.clone()
         }
     }
 
@@ -169,6 +308,17 @@ impl Episode {
     pub(crate) fn changed(&mut self, now: Timestamp) {
         self.version += 1;
         self.untold_since.get_or_insert(now);
+    }
+
+    /// Marks that an operator changed it.
+    pub(crate) fn restate(&mut self, now: Timestamp) {
+        self.restated = true;
+        self.changed(now);
+    }
+
+    /// When it was last seen to in its chat.
+    pub(crate) fn told_at(&self) -> Timestamp {
+        self.edited_at.max(self.posted.as_ref().map_or(Timestamp::default(), |posted| posted.at))
     }
 
     /// Whether everything about it has been said.
@@ -198,7 +348,7 @@ mod tests {
             Oldest { kind: AlertKind::Disk, episodes: vec![OldestEpisode { number: 3, severity: Severity::Critical }] };
         let bytes = schemas::envelope::encode(&oldest).unwrap();
         let incident: Incident = schemas::envelope::decode(&bytes).unwrap();
-        assert!(incident.is_firing());
+        assert_eq!(incident.standing(), Standing::Firing);
         assert_eq!(incident.episodes[0].number, 3);
     }
 
@@ -208,6 +358,11 @@ mod tests {
         let mut incident = Incident::new(&event);
         incident.folded.extend([4, 9]);
         incident.episodes.push(Episode::new(0, &event, event.at));
+        incident.acknowledged = Some(Acknowledged { by: "telegram:7".into(), at: event.at });
+        incident.silenced =
+            Some(Silenced { id: "a".into(), by: "telegram:7".into(), since: event.at, until: event.at });
+        incident.values.push_back(0.5);
+        incident.episodes[0].cause = Cause::SilenceEnded;
         incident.episodes[0].posted = Some(Posted { chat: "-100".into(), message: 7, at: event.at });
         let bytes = schemas::envelope::encode(&incident).unwrap();
         assert_eq!(schemas::envelope::decode::<Incident>(&bytes).unwrap(), incident);

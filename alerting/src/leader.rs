@@ -12,12 +12,17 @@ use tokio::time::Instant;
 
 /// The key that the leader holds.
 pub(crate) const KEY: &str = "leader";
-/// How long it holds without renewal.
-const LEASE: Duration = Duration::from_secs(10);
-/// How often it is renewed, and how often others look whether it is free.
-pub(crate) const RENEW: Duration = Duration::from_secs(3);
-/// How much earlier than others we hold our own lease for over.
-const MARGIN: Duration = Duration::from_secs(2);
+/// It is renewed, and others look whether it is free, so many times a lease.
+const RENEWALS: u32 = 3;
+/// We hold our own lease for over earlier than others do, by this part of it.
+const MARGIN: u32 = 5;
+/// The lease of a holder that does not say.
+const FORMER_LEASE: u64 = 10_000;
+
+/// How often a lease is renewed, and how often others look whether it is free.
+pub(crate) fn renew_every(lease: Duration) -> Duration {
+    lease / RENEWALS
+}
 
 /// Why the key could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +46,13 @@ struct Holder {
     /// The process, for people who look.
     #[serde(default)]
     instance: String,
+    /// How long it holds without renewal, in milliseconds.
+    #[serde(default = "former_lease")]
+    lease_ms: u64,
+}
+
+const fn former_lease() -> u64 {
+    FORMER_LEASE
 }
 
 /// We lead until the lease is over.
@@ -63,7 +75,7 @@ pub(crate) enum Renewed {
 
 impl Leadership {
     /// Tries once to take the key; nothing when another holds it.
-    pub(crate) async fn contend(broker: &Broker, bucket: Store) -> Result<Option<Self>, LeaderError> {
+    pub(crate) async fn contend(broker: &Broker, bucket: Store, lease: Duration) -> Result<Option<Self>, LeaderError> {
         let renewed = Instant::now();
         let entry = bucket.entry(KEY).await?;
         let revision = entry.as_ref().map_or(0, |entry| entry.revision);
@@ -74,7 +86,8 @@ impl Leadership {
             }
         }
         let term = format!("{:032x}", runtime::clock::random_bits());
-        let holder = Holder { term, instance: broker.instance().to_owned() };
+        let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(FORMER_LEASE);
+        let holder = Holder { term, instance: broker.instance().to_owned(), lease_ms };
         match bucket.update(KEY, envelope::encode(&holder)?, revision).await {
             Ok(revision) => Ok(Some(Self { bucket, holder, revision, renewed })),
             Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
@@ -84,12 +97,13 @@ impl Leadership {
 
     /// Whether nobody else can have taken over yet.
     pub(crate) fn is_valid(&self, now: Instant) -> bool {
-        now.duration_since(self.renewed) < LEASE - MARGIN
+        let lease = self.holder.lease();
+        now.duration_since(self.renewed) < lease - lease / MARGIN
     }
 
     /// Whether it is time to renew.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
-        now.duration_since(self.renewed) >= RENEW
+        now.duration_since(self.renewed) >= renew_every(self.holder.lease())
     }
 
     /// Renews the lease. While the broker is away it lapses, and can be renewed after if nobody took it.
@@ -117,14 +131,27 @@ impl Leadership {
 
     /// Frees the key, so that another need not wait for the lease to end.
     pub(crate) async fn release(self) -> Result<(), LeaderError> {
-        let free = Holder { term: String::new(), instance: self.holder.instance };
+        let free = Holder { term: String::new(), ..self.holder };
         self.bucket.update(KEY, envelope::encode(&free)?, self.revision).await?;
         Ok(())
     }
 }
 
+/// Whether this process is the one that leads, as everybody sees it. When that cannot be told it is not.
+pub(crate) async fn is_held_by(bucket: &Store, instance: &str, now: Timestamp) -> bool {
+    let Ok(Some(entry)) = bucket.entry(KEY).await else { return false };
+    let Ok(holder) = envelope::decode::<Holder>(&entry.value) else { return false };
+    holder.instance == instance && is_held(&holder, Timestamp::from(entry.created), now)
+}
+
+impl Holder {
+    const fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease_ms)
+    }
+}
+
 fn is_held(holder: &Holder, written: Timestamp, now: Timestamp) -> bool {
-    !holder.term.is_empty() && now.since(written) < LEASE
+    !holder.term.is_empty() && now.since(written) < holder.lease()
 }
 
 #[cfg(test)]
@@ -134,10 +161,11 @@ mod tests {
 
     #[test]
     fn a_key_is_held_until_its_lease_is_over_or_it_is_freed() {
-        let mut holder = Holder { term: "a".to_owned(), instance: String::new() };
+        let lease = Duration::from_secs(4);
+        let mut holder = Holder { term: "a".to_owned(), instance: String::new(), lease_ms: 4000 };
         assert!(is_held(&holder, NOON, NOON));
         assert!(is_held(&holder, NOON, NOON.before(Duration::from_secs(1))), "clocks may be a little apart");
-        assert!(!is_held(&holder, NOON, NOON.after(LEASE)));
+        assert!(!is_held(&holder, NOON, NOON.after(lease)));
         holder.term.clear();
         assert!(!is_held(&holder, NOON, NOON));
     }

@@ -6,18 +6,28 @@ mod chats;
 mod desk;
 mod fold;
 mod health;
+mod heartbeat;
 mod incident;
+mod inhibit;
 mod leader;
 mod metrics;
+#[cfg_attr(not(test), expect(dead_code, reason = "the surfaces that operators use come with their own part"))]
+mod operate;
+#[cfg_attr(not(test), expect(dead_code, reason = "the surfaces that operators use come with their own part"))]
+mod order;
+mod outbox;
 mod pace;
 mod plan;
+mod review;
 mod rich;
 mod rules;
 mod settle;
+mod silence;
 mod store;
 mod telegram;
 mod term;
 mod text;
+mod webhook;
 
 #[cfg(test)]
 mod fixture;
@@ -25,13 +35,15 @@ mod fixture;
 mod storm;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker::Broker;
-use runtime::config::Config;
+use runtime::config::{Config, Source};
 use runtime::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
 pub use health::checks;
+pub use rules::replay;
 
 /// Why alerting cannot start. Once it has started it goes on until shutdown, whatever is away.
 #[derive(Debug, thiserror::Error)]
@@ -43,16 +55,33 @@ pub enum AlertingError {
     #[error("telegram.api_url is not a URL")]
     ApiUrl(#[source] url::ParseError),
     /// No HTTP client can be made, as without certificates to trust.
-    #[error("no HTTP client for Telegram can be made")]
+    #[error("no HTTP client can be made")]
     Client(#[source] reqwest::Error),
+    /// `webhook.url` is no URL.
+    #[error("webhook.url is not a URL")]
+    WebhookUrl(#[source] url::ParseError),
+    /// `webhook.secret` is no key.
+    #[error("webhook.secret is not a key")]
+    WebhookKey,
+    /// `heartbeat.url` is no URL.
+    #[error("heartbeat.url is not a URL")]
+    HeartbeatUrl(#[source] url::ParseError),
 }
 
-/// Runs the role until `shutdown`.
+/// A client for calls to what others run: bounded in time, and never led elsewhere.
+fn outward(timeout: Duration) -> Result<reqwest::Client, AlertingError> {
+    let client = reqwest::Client::builder().timeout(timeout).connect_timeout(timeout).tcp_nodelay(true);
+    let client = client.redirect(reqwest::redirect::Policy::none()).build();
+    client.map_err(|error| AlertingError::Client(error.without_url()))
+}
+
+/// Runs the role until `shutdown`. Its rules are read again from `source` when that changes.
 ///
 /// # Errors
 /// [`AlertingError`] when it cannot start.
 pub async fn run(
     config: Arc<Config>,
+    source: Source,
     broker: Broker,
     metrics: Metrics,
     shutdown: CancellationToken,
@@ -60,6 +89,6 @@ pub async fn run(
     let metrics = metrics::AlertMetrics::register(&metrics.registry)?;
     let outlet = Arc::new(telegram::Outlet::new(&config.telegram)?);
     let candidate = term::Candidate { config, broker, outlet, metrics };
-    candidate.run(&shutdown).await;
+    candidate.run(source, &shutdown).await?;
     Ok(())
 }

@@ -30,6 +30,10 @@ pub(crate) struct AlertMetrics {
     pub(crate) oldest_unsent_seconds: IntGauge,
     /// For how long no call may be made.
     pub(crate) hold_seconds: IntGauge,
+    /// Messages that may stand twice in a chat, over all leaders so far.
+    pub(crate) possible_duplicates: IntGauge,
+    /// What operators did, by operation and outcome.
+    pub(crate) operations: IntCounterVec,
     /// 1 while this replica leads.
     pub(crate) leader: IntGauge,
     /// Writes of incidents by outcome.
@@ -38,6 +42,14 @@ pub(crate) struct AlertMetrics {
     pub(crate) evaluations: IntCounterVec,
     /// Events raised by rules, by kind and state.
     pub(crate) raised: IntCounterVec,
+    /// Times that the rules were read again, by outcome.
+    pub(crate) reloads: IntCounterVec,
+    /// Posts to the webhook by outcome.
+    pub(crate) webhook_posts: IntCounterVec,
+    /// For how long the oldest event has been waiting for the webhook.
+    pub(crate) webhook_oldest_seconds: IntGauge,
+    /// Heartbeats by outcome.
+    pub(crate) heartbeats: IntCounterVec,
 }
 
 impl AlertMetrics {
@@ -67,10 +79,22 @@ impl AlertMetrics {
                 "How long the oldest news has been waiting to be told",
             )?,
             hold_seconds: gauge("hold_seconds", "For how long no call to Telegram may be made")?,
+            possible_duplicates: gauge(
+                "possible_duplicates",
+                "Messages that may stand twice in a chat, since nobody learnt whether they were sent at first",
+            )?,
+            operations: counters("operations_total", "What operators did", &["operation", "outcome"])?,
             leader: gauge("leader", "1 while this replica evaluates rules and sends")?,
             writes: counters("writes_total", "Writes of kept alerts", &["outcome"])?,
             evaluations: counters("rule_evaluations_total", "Evaluations of a rule", &["kind", "result"])?,
             raised: counters("raised_total", "Events raised by rules", &["kind", "state"])?,
+            reloads: counters("rule_reloads_total", "Times that the rules were read again", &["outcome"])?,
+            webhook_posts: counters("webhook_posts_total", "Posts to the webhook", &["outcome"])?,
+            webhook_oldest_seconds: gauge(
+                "webhook_oldest_seconds",
+                "How long the oldest event has been waiting for the webhook",
+            )?,
+            heartbeats: counters("heartbeats_total", "Heartbeats due, by outcome", &["outcome"])?,
         })
     }
 }

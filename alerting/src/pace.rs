@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use schemas::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// Telegram takes about one message a second in one chat.
@@ -37,6 +39,17 @@ pub(crate) struct Pacer {
     failures: u32,
 }
 
+/// What a successor must know, since Telegram counts calls of all of us: the last minute's, and until when none may be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Paced {
+    /// By chat, oldest first.
+    calls: BTreeMap<String, Vec<Timestamp>>,
+    held_until: Option<Timestamp>,
+    /// Chats that refuse us, and until when they are left out.
+    closed: BTreeMap<String, Timestamp>,
+}
+
 impl Pacer {
     /// Nothing called yet; at most `per_minute` calls a minute go to one chat.
     pub(crate) const fn new(per_minute: u32) -> Self {
@@ -49,6 +62,37 @@ impl Pacer {
             held_until: None,
             failures: 0,
         }
+    }
+
+    /// What a successor must know, by the clock that it shares with us.
+    pub(crate) fn paced(&self, now: Instant, wall: Timestamp) -> Paced {
+        let at = |moment: Instant| match moment.checked_duration_since(now) {
+            Some(ahead) => wall.after(ahead),
+            None => wall.before(now.duration_since(moment)),
+        };
+        let recent = |calls: &VecDeque<Instant>| {
+            let recent = calls.iter().filter(|call| now.duration_since(**call) < MINUTE);
+            recent.map(|call| at(*call)).collect::<Vec<_>>()
+        };
+        let calls = self.chats.iter().map(|(chat, calls)| (chat.clone(), recent(calls)));
+        let closed = self.closed.iter().filter(|(_, until)| **until > now);
+        Paced {
+            calls: calls.filter(|(_, calls)| !calls.is_empty()).collect(),
+            held_until: self.held_until.filter(|until| *until > now).map(at),
+            closed: closed.map(|(chat, until)| (chat.clone(), at(*until))).collect(),
+        }
+    }
+
+    /// Goes on where a predecessor left off.
+    pub(crate) fn resume(&mut self, paced: &Paced, now: Instant, wall: Timestamp) {
+        let ahead = |until: Timestamp| now + until.since(wall);
+        for (chat, calls) in &paced.calls {
+            let calls = calls.iter().filter_map(|call| now.checked_sub(wall.since(*call)));
+            let calls: VecDeque<_> = calls.filter(|call| now.duration_since(*call) < MINUTE).collect();
+            self.chats.insert(chat.clone(), calls);
+        }
+        self.held_until = paced.held_until.map(ahead);
+        self.closed = paced.closed.iter().map(|(chat, until)| (chat.clone(), ahead(*until))).collect();
     }
 
     /// Whether a call to `chat` may be made now.
@@ -200,6 +244,31 @@ mod tests {
                 prop_assert_eq!(pacer.admits(chat, Urgency::Critical, now), now >= until);
             }
         }
+    }
+
+    #[test]
+    fn a_successor_goes_on_where_we_left_off() {
+        let wall = crate::fixture::NOON;
+        let start = Instant::now() + MINUTE;
+        let mut pacer = Pacer::new(2);
+        for second in [0, 10] {
+            pacer.began("a", start + Duration::from_secs(second));
+        }
+        pacer.close("b", Duration::from_secs(300), start);
+        let kept = pacer.paced(start + Duration::from_secs(20), wall);
+        let kept: Paced = schemas::envelope::decode(&schemas::envelope::encode(&kept).unwrap()).unwrap();
+        let mut successor = Pacer::new(2);
+        // Its own clock counts from elsewhere; ten seconds went by.
+        let now = Instant::now() + Duration::from_secs(1000);
+        successor.resume(&kept, now, wall.after(Duration::from_secs(10)));
+        assert!(!successor.admits("a", Urgency::Critical, now));
+        assert!(successor.admits("a", Urgency::Critical, now + Duration::from_secs(30)));
+        assert!(!successor.is_open("b", now + Duration::from_secs(269)));
+        assert!(successor.is_open("b", now + Duration::from_secs(270)));
+        pacer.hold(Duration::from_secs(7), start);
+        let kept = pacer.paced(start, wall);
+        successor.resume(&kept, now, wall);
+        assert_eq!(successor.held(now).as_secs(), 7);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use schemas::alert::{AlertState, Severity};
 use schemas::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::chats::Chats;
@@ -26,7 +27,8 @@ pub(crate) struct Now {
 }
 
 /// What a call does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum Action {
     /// A new message.
@@ -56,7 +58,7 @@ pub(crate) struct Task {
 }
 
 /// An episode that a call tells, as it was when the text was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Member {
     pub(crate) key: String,
     pub(crate) number: u32,
@@ -85,23 +87,20 @@ fn is_quiet(incident: &Incident) -> bool {
 
 fn sends(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> {
     let open = |chat: &str| pacer.is_open(chat, now.monotonic);
-    let mut waiting: BTreeMap<&str, Vec<Candidate<'_>>> = BTreeMap::new();
-    for candidate in candidates(book).filter(|candidate| candidate.episode.untold_since.is_some()) {
-        if candidate.episode.posted.is_none()
-            && let Some(chat) = chats.route(candidate.episode.severity, open)
-        {
-            waiting.entry(chat).or_default().push(candidate);
+    // What is critical does not share its message with what is not.
+    let mut waiting: BTreeMap<(&str, Urgency), Vec<Candidate<'_>>> = BTreeMap::new();
+    for candidate in candidates(book).filter(|candidate| may_be_sent(book, *candidate, now.wall)) {
+        if let Some(chat) = chats.route(candidate.episode.severity, open) {
+            waiting.entry((chat, urgency(candidate.episode.severity))).or_default().push(candidate);
         }
     }
     // Once one has waited for long enough, those that came meanwhile go along.
-    let due = |candidate: &Candidate<'_>| is_due(book, candidate.episode, now.wall);
-    let mut chats: Vec<_> = waiting.into_iter().filter(|(_, candidates)| candidates.iter().any(due)).collect();
-    chats.iter_mut().for_each(|(_, candidates)| candidates.sort_by_key(|candidate| rank(*candidate)));
-    chats.sort_by_key(|(_, candidates)| candidates.first().map(|candidate| rank(*candidate)));
-    let (chat, mut candidates) = chats.into_iter().find(|(chat, candidates)| {
-        let urgency = candidates.first().map_or(Urgency::Ordinary, |candidate| urgency(candidate.episode.severity));
-        pacer.admits(chat, urgency, now.monotonic)
-    })?;
+    let due = |candidate: &Candidate<'_>| has_waited(book, candidate.episode, now.wall);
+    let mut groups: Vec<_> = waiting.into_iter().filter(|(_, candidates)| candidates.iter().any(due)).collect();
+    groups.iter_mut().for_each(|(_, candidates)| candidates.sort_by_key(|candidate| rank(*candidate)));
+    groups.sort_by_key(|(_, candidates)| candidates.first().map(|candidate| rank(*candidate)));
+    let admitted = |(chat, urgency): (&str, Urgency)| pacer.admits(chat, urgency, now.monotonic);
+    let ((chat, _), mut candidates) = groups.into_iter().find(|(group, _)| admitted(*group))?;
     if candidates.len() < DIGEST_FROM {
         candidates.truncate(1);
     }
@@ -110,7 +109,7 @@ fn sends(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> {
 
 fn notices(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> {
     let mut waiting: BTreeMap<&str, Vec<Candidate<'_>>> = BTreeMap::new();
-    for candidate in candidates(book).filter(|candidate| candidate.episode.notice) {
+    for candidate in candidates(book).filter(|candidate| candidate.episode.notice && !book.is_muted(candidate.key)) {
         let ended = candidate.episode.untold_since.unwrap_or_default();
         if let Some(posted) = &candidate.episode.posted
             && now.wall.since(ended) >= book.policy.group_wait
@@ -128,15 +127,19 @@ fn notices(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> 
 }
 
 fn edits(book: &Book, pacer: &Pacer, now: Now) -> Option<Task> {
-    let mut oldest: BTreeMap<(&str, i32), Timestamp> = BTreeMap::new();
-    for candidate in candidates(book).filter(|candidate| is_due(book, candidate.episode, now.wall)) {
-        if let (Some(posted), Some(since)) = (&candidate.episode.posted, candidate.episode.untold_since) {
-            let entry = oldest.entry((&posted.chat, posted.message)).or_insert(since);
-            *entry = since.min(*entry);
+    // What an operator did is shown first, then what has waited for longest.
+    let mut waiting: BTreeMap<(&str, i32), (Reverse<bool>, Timestamp)> = BTreeMap::new();
+    for Candidate { episode, .. } in
+        candidates(book).filter(|candidate| may_be_edited(book, candidate.episode, now.wall))
+    {
+        if let (Some(posted), Some(since)) = (&episode.posted, episode.untold_since) {
+            let order = (Reverse(episode.restated), since);
+            let entry = waiting.entry((&posted.chat, posted.message)).or_insert(order);
+            *entry = order.min(*entry);
         }
     }
-    let admitted = oldest.into_iter().filter(|((chat, _), _)| pacer.admits(chat, Urgency::Ordinary, now.monotonic));
-    let ((chat, message), _) = admitted.min_by_key(|(_, since)| *since)?;
+    let admitted = waiting.into_iter().filter(|((chat, _), _)| pacer.admits(chat, Urgency::Ordinary, now.monotonic));
+    let ((chat, message), _) = admitted.min_by_key(|(_, order)| *order)?;
     let shown_there = |candidate: &Candidate<'_>| {
         candidate.episode.posted.as_ref().is_some_and(|posted| posted.chat == chat && posted.message == message)
     };
@@ -151,7 +154,20 @@ fn candidates(book: &Book) -> impl Iterator<Item = Candidate<'_>> {
         .flat_map(|(key, incident)| incident.episodes.iter().map(move |episode| Candidate { key, incident, episode }))
 }
 
-fn is_due(book: &Book, episode: &Episode, now: Timestamp) -> bool {
+/// Whether it is to be told in a message of its own, at once or with others.
+fn may_be_sent(book: &Book, candidate: Candidate<'_>, now: Timestamp) -> bool {
+    let Candidate { key, episode, .. } = candidate;
+    episode.posted.is_none() && episode.untold_since.is_some() && episode.not_before <= now && !book.is_muted(key)
+}
+
+/// Whether its message is to be brought up to date: not too often, unless it ended or an operator waits for it.
+fn may_be_edited(book: &Book, episode: &Episode, now: Timestamp) -> bool {
+    let spaced = now.since(episode.told_at()) >= book.policy.group_interval;
+    let ended = episode.state == AlertState::Resolved || episode.superseded;
+    episode.restated || (has_waited(book, episode, now) && (spaced || ended))
+}
+
+fn has_waited(book: &Book, episode: &Episode, now: Timestamp) -> bool {
     episode.untold_since.is_some_and(|since| now.since(since) >= book.policy.group_wait)
 }
 

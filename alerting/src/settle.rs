@@ -117,8 +117,12 @@ impl Incident {
 }
 
 impl Episode {
-    fn told(&mut self, version: u64, now: Timestamp) {
-        self.untold_since = (self.version != version).then_some(now);
+    /// Its message says what was so at `version`.
+    pub(crate) fn told(&mut self, version: u64, now: Timestamp) {
+        let changed = self.version != version;
+        self.untold_since = changed.then_some(now);
+        self.restated &= changed;
+        self.edited_at = now;
     }
 
     /// The live episode is told again in a new message; of an older one nobody needs to hear again.
@@ -143,7 +147,6 @@ mod tests {
     use super::*;
     use crate::chats::Chats;
     use crate::fixture::{self, NOON, firing, resolved};
-    use crate::fold::Policy;
     use crate::pace::Pacer;
     use crate::plan::{self, Now};
 
@@ -155,12 +158,7 @@ mod tests {
 
     impl Table {
         fn new() -> Self {
-            let policy = Policy {
-                cooldown: Duration::from_secs(300),
-                group_wait: Duration::ZERO,
-                max_age: Duration::from_secs(86_400),
-            };
-            Self { book: Book::new(policy, BTreeMap::new()), start: Instant::now(), sequence: 0 }
+            Self { book: Book::new(fixture::policy(), BTreeMap::new()), start: Instant::now(), sequence: 0 }
         }
 
         fn fold(&mut self, event: &schemas::alert::AlertEvent) {

@@ -1,5 +1,6 @@
-//! Incidents in the bucket INCIDENTS, one value for each fingerprint, written by compare-and-set: whoever leads reads them
-//! once and then knows every revision. A refused write means that somebody else leads.
+//! What is kept in the bucket INCIDENTS: incidents by fingerprint, silences, the record of calls, the moves of chats; each
+//! written by compare-and-set. Whoever leads reads them once and then knows every revision. A refused write means that
+//! somebody else leads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +10,17 @@ use futures::{StreamExt, TryStreamExt, stream};
 use schemas::envelope::{self, EnvelopeError};
 
 use crate::chats::Chats;
+use crate::fold::Book;
 use crate::incident::Incident;
-use crate::leader;
+use crate::outbox::Outbox;
+use crate::silence::{self, Silence};
 
 /// Where the moves of chats are kept.
-const CHATS: &str = "chats";
+pub(crate) const CHATS: &str = "chats";
+/// Where calls and their pace are on record.
+pub(crate) const OUTBOX: &str = "outbox";
+/// Digits of a fingerprint, the key of an incident.
+const FINGERPRINT: usize = 16;
 /// Reads or writes under way at once.
 const PARALLEL: usize = 32;
 
@@ -66,52 +73,69 @@ impl Known {
     }
 }
 
+/// What is kept, besides the moves of chats.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) incidents: BTreeMap<String, Incident>,
+    pub(crate) silences: BTreeMap<String, Silence>,
+    pub(crate) outbox: Outbox,
+}
+
+/// What is to be kept.
+#[derive(Clone, Copy)]
+pub(crate) struct Keeping<'a> {
+    pub(crate) book: &'a Book,
+    pub(crate) chats: &'a Chats,
+    pub(crate) outbox: &'a Outbox,
+}
+
+impl Keeping<'_> {
+    /// The value under `key`; empty when it is not to be kept any more.
+    fn encode(&self, key: &str) -> Result<Bytes, EnvelopeError> {
+        if let Some(id) = key.strip_prefix(silence::PREFIX) {
+            return self.book.silences.get(id).map(envelope::encode).transpose().map(Option::unwrap_or_default);
+        }
+        match key {
+            CHATS => self.chats.encode_moves().map(Bytes::from),
+            OUTBOX => envelope::encode(self.outbox),
+            _ => self.book.incidents.get(key).map(envelope::encode).transpose().map(Option::unwrap_or_default),
+        }
+    }
+}
+
 impl Incidents {
     /// Reads everything that is kept, the moves of chats too. A value that cannot be decoded is left alone and logged.
-    pub(crate) async fn load(
-        bucket: Store,
-        chats: &mut Chats,
-    ) -> Result<(Self, BTreeMap<String, Incident>), StoreError> {
+    pub(crate) async fn load(bucket: Store, chats: &mut Chats) -> Result<(Self, Contents), StoreError> {
         let keys: Vec<String> = bucket.keys().await?.try_collect().await?;
-        let read = keys.into_iter().filter(|key| key != leader::KEY).map(|key| bucket.entry(key));
+        let read = keys.into_iter().filter(|key| is_ours(key)).map(|key| bucket.entry(key));
         let entries: Vec<Option<Entry>> = stream::iter(read).buffer_unordered(PARALLEL).try_collect().await?;
         let mut known = BTreeMap::new();
-        let mut incidents = BTreeMap::new();
+        let mut contents = Contents::default();
         for entry in entries.into_iter().flatten() {
             if entry.value.is_empty() {
                 sweep(&bucket, &entry).await;
                 continue;
             }
             known.insert(entry.key.clone(), Known::at(entry.revision));
-            let decoded = match entry.key.as_str() {
-                CHATS => chats.decode_moves(&entry.value),
-                _ => envelope::decode(&entry.value).map(|incident| {
-                    incidents.insert(entry.key.clone(), incident);
-                }),
-            };
-            if let Err(error) = decoded {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    kv.key = entry.key,
-                    "kept incident unreadable"
-                );
+            if let Err(error) = contents.take_in(&entry, chats) {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, kv.key = entry.key, "kept value unreadable");
             }
         }
-        Ok((Self { bucket, known }, incidents))
+        Ok((Self { bucket, known }, contents))
     }
 
-    /// Writes the incidents of `keys` as they are in `book`; those not in it are removed. Returns the keys that could not
-    /// be written, with one of the errors; to be tried again.
+    /// Writes the values of `keys` as they are now; what is not to be kept any more is emptied. Returns the keys that could
+    /// not be written, with one of the errors; to be tried again.
     pub(crate) async fn save(
         &mut self,
         keys: &BTreeSet<String>,
-        book: &BTreeMap<String, Incident>,
+        keeping: Keeping<'_>,
     ) -> Result<(), (BTreeSet<String>, StoreError)> {
-        let bucket = &self.bucket;
-        let mut writes = Vec::with_capacity(keys.len());
-        for key in keys {
-            let value = book.get(key).map(envelope::encode).transpose();
-            let value = value.map_err(|error| (keys.clone(), StoreError::Envelope(error)))?.unwrap_or_default();
+        let values: Result<Vec<_>, _> = keys.iter().map(|key| Ok((key, keeping.encode(key)?))).collect();
+        let values = values.map_err(|error| (keys.clone(), StoreError::Envelope(error)))?;
+        let (bucket, mut writes) = (&self.bucket, Vec::with_capacity(values.len()));
+        for (key, value) in values {
             let known = self.known.remove(key).unwrap_or_default();
             writes.push(async move { (key.clone(), write(bucket, key, value, known).await) });
         }
@@ -127,15 +151,29 @@ impl Incidents {
         }
         cause.map_or(Ok(()), |cause| Err((failed, cause)))
     }
+}
 
-    /// Keeps where chats moved to.
-    pub(crate) async fn save_moves(&mut self, chats: &Chats) -> Result<(), StoreError> {
-        let value = chats.encode_moves()?.into();
-        let known = self.known.remove(CHATS).unwrap_or_default();
-        let (known, outcome) = write(&self.bucket, CHATS, value, known).await;
-        self.known.insert(CHATS.to_owned(), known);
-        outcome
+impl Contents {
+    fn take_in(&mut self, entry: &Entry, chats: &mut Chats) -> Result<(), EnvelopeError> {
+        if let Some(id) = entry.key.strip_prefix(silence::PREFIX) {
+            self.silences.insert(id.to_owned(), envelope::decode(&entry.value)?);
+            return Ok(());
+        }
+        match entry.key.as_str() {
+            CHATS => chats.decode_moves(&entry.value)?,
+            OUTBOX => self.outbox = envelope::decode(&entry.value)?,
+            key => {
+                self.incidents.insert(key.to_owned(), envelope::decode(&entry.value)?);
+            }
+        }
+        Ok(())
     }
+}
+
+/// Others keep things in the bucket too.
+fn is_ours(key: &str) -> bool {
+    let fingerprint = key.len() == FINGERPRINT && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    fingerprint || [CHATS, OUTBOX].contains(&key) || key.starts_with(silence::PREFIX)
 }
 
 /// Removes what an earlier leader emptied; whatever was written since stays. A failure only leaves it for the next time.

@@ -40,11 +40,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let policy = Policy {
-            cooldown: Duration::from_secs(300),
-            group_wait: Duration::from_secs(2),
-            max_age: Duration::from_secs(86_400),
-        };
+        let policy = Policy { group_wait: Duration::from_secs(2), ..fixture::policy() };
         let mut config = fixture::telegram();
         config.chat_id_critical = "-2".to_owned();
         Self {
@@ -114,6 +110,8 @@ impl World {
             self.redeliver(ACK_WAIT);
             let pruned = self.book.prune(self.now.wall);
             self.keep(pruned);
+            let reviewed = self.book.review(self.now.wall);
+            self.keep(reviewed);
             if let Some(task) = plan::next(&self.book, &self.chats, &self.pacer, self.now) {
                 self.call(&task);
             }

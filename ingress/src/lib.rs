@@ -161,7 +161,8 @@ fn start_tasks(
     spawn(&mut tasks, app, |app| async move { abandon::run(&app, &app.shutdown).await });
     spawn(&mut tasks, app, |app| async move { presence::run(&app).await });
     spawn(&mut tasks, app, |app| async move { rejoin::breaks::run(&app).await });
-    spawn(&mut tasks, app, |app| async move { report::run(&app, &app.shutdown).await });
+    let told = health.clone();
+    spawn(&mut tasks, app, |app| async move { report::run(&app, &told, &app.shutdown).await });
     spawn(&mut tasks, app, |app| async move {
         app.disk.run(&app.metrics.queue.disk_free_bytes, &app.shutdown).await;
     });

@@ -20,8 +20,8 @@ use crate::error::ApiError;
 use crate::linger::linger;
 use crate::observe::observe;
 use crate::route::{
-    alerts, chat_completions, dead, dead_list, fallback, job_events, job_list, jobs, messages, models, openapi,
-    queue_status, response_items, responses,
+    alertmanager, alerts, chat_completions, dead, dead_list, fallback, job_events, job_list, jobs, messages, models,
+    openapi, queue_status, response_items, responses,
 };
 
 /// Most bytes of a path with its query.
@@ -73,6 +73,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route("/api/anthropic/v1/messages/count_tokens", Access::Key, &["POST"], || post(messages::count_tokens)),
     route("/v1/models", Access::Key, &["GET"], || get(models::list)),
     route("/v1/models/{*id}", Access::Key, &["GET"], || get(models::get)),
+    route("/v1/alerts/alertmanager", Access::Admin, &["POST"], || post(alertmanager::receive)),
     route("/v1/alerts/test", Access::Admin, &["POST"], || post(alerts::test)),
     route("/health/queue/status", Access::Open, &["GET"], || get(queue_status::status)),
     route("/api/v1/health/queue/status", Access::Open, &["GET"], || get(queue_status::status)),

@@ -78,6 +78,28 @@ pub enum AlertKind {
     DeadLetter,
     /// NATS, SQL, Redis or Telegram is down or back.
     ComponentDown,
+    /// The oldest waiting job has waited for too long.
+    QueueAge,
+    /// Doing what waits takes too long, and more waits all the time.
+    QueueDrain,
+    /// Many jobs failed for good within a short time.
+    DeadLetterRate,
+    /// A process was there and is gone without saying goodbye.
+    ReplicaLost,
+    /// A server of the NATS cluster is away or behind, or a stream has no leader.
+    ClusterDegraded,
+    /// What is to be told has been waiting for too long.
+    OutboxStuck,
+    /// Today costs far more than the days before.
+    CostAnomaly,
+    /// The day's budget is nearly spent, or is.
+    Budget,
+    /// A certificate or credential ends soon, or has.
+    CertificateExpiry,
+    /// The configuration file cannot be used: the rules before it stay.
+    ConfigInvalid,
+    /// Somebody else's alert, as Alertmanager's: its labels tell which.
+    External,
     /// An operator tries the path.
     Test,
 }

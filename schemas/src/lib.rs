@@ -13,6 +13,7 @@ pub mod envelope;
 pub mod error;
 pub mod id;
 pub mod job;
+pub mod matcher;
 pub mod routing;
 pub mod state;
 pub mod stats;

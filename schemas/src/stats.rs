@@ -1,11 +1,15 @@
 //! What every process says of itself each few seconds, and what the queue looks like as a whole.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::job::Lane;
 use crate::timestamp::Timestamp;
+
+/// How often a process says something of itself.
+pub const EVERY: Duration = Duration::from_secs(5);
 
 /// One process, over the last interval. Published on `stats.<role>.<instance>`; lost ones do no harm.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -35,6 +39,28 @@ pub struct ProcessStats {
     pub durations_ms: Vec<u32>,
     /// It takes no new work any more.
     pub leaving: bool,
+    /// When the process started, by its own clock: sums begin anew with it.
+    pub started_at: Timestamp,
+    /// What its provider calls have cost since it started, in millionths of a US dollar, as far as it is known (workers).
+    pub cost_micros: u64,
+    /// Jobs put into DEAD in the interval (workers).
+    pub dead_letters: u64,
+    /// Provider calls that ended in the interval, by provider (workers).
+    pub providers: BTreeMap<String, ProviderStats>,
+    /// Whether each component that it looks at answers (ingress).
+    pub components: BTreeMap<String, bool>,
+}
+
+/// One provider's calls in an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProviderStats {
+    /// Calls with an answer.
+    pub answered: u64,
+    /// Calls that failed.
+    pub failed: u64,
+    /// Of those, calls whose credential was refused.
+    pub unauthorized: u64,
 }
 
 /// One lane's depth.
@@ -61,6 +87,20 @@ pub struct LaneDepth {
 pub struct QueueDepth {
     /// By lane.
     pub lanes: BTreeMap<Lane, LaneDepth>,
+}
+
+/// How the copies of one stream do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StreamCopies {
+    /// The stream.
+    pub stream: String,
+    /// Whether somebody leads it: without a leader it neither takes nor gives messages.
+    pub has_leader: bool,
+    /// Servers with a copy that are away.
+    pub offline: Vec<String>,
+    /// Servers with a copy that are there and lag.
+    pub behind: Vec<String>,
 }
 
 impl QueueDepth {

@@ -156,6 +156,9 @@ pub fn retries(digest: &str) -> String {
     format!("retries.{digest}")
 }
 
+/// What all processes say of themselves.
+pub const STATS: &str = "stats.*.*";
+
 /// Hint, in no stream: what one process has done, every few seconds.
 #[must_use]
 pub fn stats(role: &str, instance: &str) -> String {

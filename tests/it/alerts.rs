@@ -108,7 +108,7 @@ async fn operators_hear_of_what_goes_wrong() {
     provider.script("fake-401", [Act::TellCredential]);
     let plan = plan(&telegram).workers(1).provider(&provider).set("RETRY__INITIAL", "20ms");
     let plan = plan.set("ALERTS__HOLD", "1s").set("ALERTS__INTERVAL", "500ms").set("BREAKER__FAILURES", "3");
-    let mut cluster = plan.set("ALERTS__BACKLOG_THRESHOLD", "20").start().await;
+    let mut cluster = plan.set("ALERTS__RULES__QUEUE_BACKLOG__THRESHOLD", "20").start().await;
     let api = cluster.api();
     cluster.api_of(KEY_ADMIN).post("/v1/alerts/test", &json!({})).await.expect(202);
     telegram.says(&["test"], LIMIT).await;

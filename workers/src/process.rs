@@ -195,6 +195,7 @@ impl Summary {
         }
         if self.dead {
             metrics.dead.inc();
+            worker.totals.died();
             worker.alarm.dead_letter(&head.model, code.map_or("none", Into::into));
         }
         tracing::info!(

@@ -205,6 +205,7 @@ impl<'a> Rounds<'a> {
                 let notes = std::mem::take(&mut self.notes);
                 let usage = answer.response.usage;
                 let cost_micros = cost(prices, usage);
+                self.worker.totals.answered(&plan.provider);
                 self.worker.paid(&plan, cost_micros);
                 let end = Resolution { number: Some(number), outcome: Outcome::Ok, error: None, usage, cost_micros };
                 let ends = std::iter::once(end).chain(self.ends()).collect();
@@ -224,7 +225,9 @@ impl<'a> Rounds<'a> {
             error.code = %error.failure.code,
             "provider request failed"
         );
-        if crate::provider::is_auth_failure(error) {
+        let unauthorized = crate::provider::is_auth_failure(error);
+        self.worker.totals.refused(&plan.provider, unauthorized);
+        if unauthorized {
             self.worker.alarm.provider_auth(&plan.provider);
         }
         let end = Resolution {
@@ -234,7 +237,6 @@ impl<'a> Rounds<'a> {
             usage: error.usage,
             cost_micros: cost(prices, error.usage),
         };
-        self.worker.paid(plan, end.cost_micros);
         if error.usage.is_some() || error.emitted {
             self.worker.wasted(Reason::Failed, plan, &end);
         }

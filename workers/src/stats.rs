@@ -1,37 +1,84 @@
-//! What this worker says of itself every few seconds: slots, ends and their times.
+//! What this worker says of itself every few seconds: slots, ends and their times, and what its calls cost.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use schemas::stats::ProcessStats;
+use schemas::stats::{EVERY, ProcessStats, ProviderStats};
+use schemas::timestamp::Timestamp;
 
 use crate::worker::Worker;
 
-const EVERY: Duration = Duration::from_secs(5);
 /// Run times kept of one interval.
 const SAMPLES: usize = 512;
 
-/// Ends since the last report.
-#[derive(Debug, Default)]
+/// Ends since the last report, and what was spent since the start.
+#[derive(Debug)]
 pub(crate) struct Totals {
-    succeeded: AtomicU64,
-    failed: AtomicU64,
-    durations: Mutex<Vec<u32>>,
+    started_at: Timestamp,
+    cost_micros: AtomicU64,
     running: AtomicU32,
+    interval: Mutex<Interval>,
     count_hits: AtomicU64,
     count_misses: AtomicU64,
 }
 
+/// What happened since the last report.
+#[derive(Debug, Default)]
+struct Interval {
+    succeeded: u64,
+    failed: u64,
+    dead_letters: u64,
+    durations_ms: Vec<u32>,
+    /// By their configured names, which bounds them.
+    providers: BTreeMap<String, ProviderStats>,
+}
+
 impl Totals {
+    /// Nothing has happened yet.
+    pub(crate) fn new(started_at: Timestamp) -> Self {
+        Self {
+            started_at,
+            cost_micros: AtomicU64::default(),
+            running: AtomicU32::default(),
+            interval: Mutex::default(),
+            count_hits: AtomicU64::default(),
+            count_misses: AtomicU64::default(),
+        }
+    }
+
     /// A job ended after `took`.
     pub(crate) fn ended(&self, success: bool, took: Duration) {
-        let counter = if success { &self.succeeded } else { &self.failed };
-        counter.fetch_add(1, Ordering::Relaxed);
-        let mut durations = self.durations.lock().unwrap_or_else(PoisonError::into_inner);
-        if durations.len() < SAMPLES {
-            durations.push(u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
+        let mut interval = self.interval();
+        let counter = if success { &mut interval.succeeded } else { &mut interval.failed };
+        *counter += 1;
+        if interval.durations_ms.len() < SAMPLES {
+            interval.durations_ms.push(u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
         }
+    }
+
+    /// A job was put into DEAD.
+    pub(crate) fn died(&self) {
+        self.interval().dead_letters += 1;
+    }
+
+    /// A call was paid for.
+    pub(crate) fn spent(&self, cost_micros: u64) {
+        self.cost_micros.fetch_add(cost_micros, Ordering::Relaxed);
+    }
+
+    /// A call of this provider was answered.
+    pub(crate) fn answered(&self, provider: &str) {
+        self.interval().providers.entry(provider.to_owned()).or_default().answered += 1;
+    }
+
+    /// A call of this provider failed, perhaps for its credential.
+    pub(crate) fn refused(&self, provider: &str, unauthorized: bool) {
+        let mut interval = self.interval();
+        let calls = interval.providers.entry(provider.to_owned()).or_default();
+        calls.failed += 1;
+        calls.unauthorized += u64::from(unauthorized);
     }
 
     /// A job began to run.
@@ -44,9 +91,8 @@ impl Totals {
         self.running.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn take(&self) -> (u64, u64, Vec<u32>) {
-        let durations = std::mem::take(&mut *self.durations.lock().unwrap_or_else(PoisonError::into_inner));
-        (self.succeeded.swap(0, Ordering::Relaxed), self.failed.swap(0, Ordering::Relaxed), durations)
+    fn interval(&self) -> MutexGuard<'_, Interval> {
+        self.interval.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,8 +120,9 @@ fn observe_counts(worker: &Worker) {
 
 async fn send(worker: &Worker, leaving: bool) {
     observe_counts(worker);
-    let slots_used = worker.totals.running.load(Ordering::Relaxed);
-    let (succeeded, failed, durations_ms) = worker.totals.take();
+    let totals = &worker.totals;
+    let slots_used = totals.running.load(Ordering::Relaxed);
+    let interval = std::mem::take(&mut *totals.interval());
     worker.metrics.slots.set(worker.config.worker.slots.into());
     worker.metrics.slots_used.set(slots_used.into());
     let stats = ProcessStats {
@@ -86,13 +133,42 @@ async fn send(worker: &Worker, leaving: bool) {
         memory_bytes: runtime::system::resident_bytes().unwrap_or_default(),
         slots: worker.config.worker.slots,
         slots_used,
-        accepted: 0,
-        succeeded,
-        failed,
-        durations_ms,
+        succeeded: interval.succeeded,
+        failed: interval.failed,
+        durations_ms: interval.durations_ms,
         leaving,
+        started_at: totals.started_at,
+        cost_micros: totals.cost_micros.load(Ordering::Relaxed),
+        dead_letters: interval.dead_letters,
+        providers: interval.providers,
+        ..ProcessStats::default()
     };
     if let Err(error) = worker.broker.publish_stats(&stats).await {
         tracing::debug!(error = %error, "statistics not published");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_begins_anew_and_the_cost_goes_on() {
+        let totals = Totals::new(Timestamp::from_millis(7));
+        totals.ended(true, Duration::from_millis(30));
+        totals.ended(false, Duration::MAX);
+        totals.died();
+        totals.answered("a");
+        totals.refused("b", true);
+        totals.refused("b", false);
+        totals.spent(5);
+        let interval = std::mem::take(&mut *totals.interval());
+        assert_eq!((interval.succeeded, interval.failed, interval.dead_letters), (1, 1, 1));
+        assert_eq!(interval.durations_ms, [30, u32::MAX]);
+        assert_eq!(interval.providers["a"], ProviderStats { answered: 1, ..ProviderStats::default() });
+        assert_eq!(interval.providers["b"], ProviderStats { answered: 0, failed: 2, unauthorized: 1 });
+        totals.spent(6);
+        assert!(totals.interval().providers.is_empty());
+        assert_eq!(totals.cost_micros.load(Ordering::Relaxed), 11);
     }
 }

@@ -52,17 +52,18 @@ pub(crate) struct Worker {
 impl Worker {
     /// Counts a call that gave its job no answer.
     pub(crate) fn wasted(&self, reason: Reason, plan: &Plan, end: &Resolution) {
-        let model = self.known_model(Some(&plan.provider), &plan.model);
-        self.metrics.waste.count(&Waste::of(reason, &plan.provider, model, end));
-        // Calls that came to an end of their own were counted then.
-        if !matches!(reason, Reason::LostResult | Reason::Failed) {
+        // A lost result was counted when it came.
+        if reason != Reason::LostResult {
             self.paid(plan, end.cost_micros);
         }
+        let model = self.known_model(Some(&plan.provider), &plan.model);
+        self.metrics.waste.count(&Waste::of(reason, &plan.provider, model, end));
     }
 
     /// Counts what a call cost, whatever came of it.
     pub(crate) fn paid(&self, plan: &Plan, cost_micros: Option<u64>) {
         let Some(micros) = cost_micros else { return };
+        self.totals.spent(micros);
         let model = self.known_model(Some(&plan.provider), &plan.model);
         self.metrics.cost.with_label_values(&[plan.provider.as_str(), model]).inc_by(micros as f64 / 1e6);
     }
@@ -110,7 +111,7 @@ pub(crate) async fn build(
         seen: Seen::new(redis, config.worker.lease),
         metrics: WorkerMetrics::register(&metrics.registry)?,
         chat: metrics.chat.clone(),
-        totals: Totals::default(),
+        totals: Totals::new(broker.now()),
         give_up: CancellationToken::new(),
         config: Arc::clone(config),
         broker: broker.clone(),

@@ -37,6 +37,11 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// Whether it is certain that the call did nothing.
+    pub(crate) fn is_certain(&self) -> bool {
+        !matches!(self, Self::Unreachable(reason) if *reason != "connect")
+    }
+
     /// The outcome of a call as Telegram means it: an edit that changes nothing is none of an error, and an answer whose
     /// fields are news to the library still tells which message it is about.
     pub(crate) fn of(error: &RequestError) -> Result<Option<i32>, Self> {

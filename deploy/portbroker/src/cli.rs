@@ -15,6 +15,7 @@ Examples:
   portbroker tail job_01J...                        follow a job's tokens
   portbroker dead list                              jobs that failed for good
   portbroker dead replay job_01J... --model echo    submit one anew
+  portbroker alerts check                           the rules of alerting, with their thresholds
   portbroker config check                           what is set, secrets masked; every error at once
 
 Settings come from the built-in defaults, then --config FILE, then PORTBROKER_<SECTION>__<FIELD>, for example
@@ -26,6 +27,14 @@ Examples:
   portbroker dead show job_01J...                       one as JSON: request, every attempt, replays
   portbroker dead replay job_01J... --provider backup   submit it anew, asking that provider alone; print the new id
   portbroker dead delete job_01J...                     forget it";
+
+const ALERTS_EXAMPLES: &str = "\
+Examples:
+  portbroker alerts check                               are the rules valid, and what are they
+  portbroker alerts record --for 600 > night.jsonl      ten minutes of statistics, as the rules see them
+  portbroker alerts replay night.jsonl                  what would have fired, and when
+  portbroker --config new.toml alerts replay night.jsonl    the same with other rules, before they are in force
+  PORTBROKER_ALERTS__RULES__QUEUE_BACKLOG__THRESHOLD=50 portbroker alerts replay - < night.jsonl";
 
 /// Asynchronous LLM gateway: accepted jobs survive, and end exactly once.
 #[derive(Parser)]
@@ -48,6 +57,12 @@ pub(crate) enum Command {
     Worker,
     /// Run alerting: rules and Telegram.
     Alerting,
+    /// Check the rules of alerting, or try them against recorded statistics.
+    #[command(after_help = ALERTS_EXAMPLES)]
+    Alerts {
+        #[command(subcommand)]
+        action: AlertsAction,
+    },
     /// Check or show the configuration.
     Config {
         #[command(subcommand)]
@@ -67,6 +82,32 @@ pub(crate) enum Command {
         #[command(flatten)]
         target: Target,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AlertsAction {
+    /// Validate the rules, and print them with their thresholds.
+    #[command(after_help = ALERTS_EXAMPLES)]
+    Check,
+    /// Tell which rule would have fired when, over recorded statistics.
+    #[command(after_help = ALERTS_EXAMPLES)]
+    Replay(ReplayStatisticsArguments),
+    /// Record statistics to standard output, one JSON object a line. Needs nats.url.
+    #[command(after_help = ALERTS_EXAMPLES)]
+    Record {
+        /// For how many seconds; until interrupted when left out.
+        #[arg(long = "for", value_parser = seconds)]
+        duration: Option<Duration>,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct ReplayStatisticsArguments {
+    /// A recording; `-` reads standard input.
+    pub(crate) file: PathBuf,
+    /// Print each event as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Subcommand)]

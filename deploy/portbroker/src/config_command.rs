@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use runtime::config::{self, Config};
+use runtime::config::{self, Config, Source};
 
 use crate::cli::ConfigAction;
 use crate::output;
@@ -17,9 +17,14 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Where the configuration comes from.
+pub(crate) fn source(file: Option<&Path>) -> Source {
+    Source::new(file.map(Path::to_owned), environment())
+}
+
 /// Loads the configuration as every role does; all errors at once.
 pub(crate) fn load(file: Option<&Path>) -> Result<Config> {
-    match config::load(file, &environment()) {
+    match source(file).load() {
         Ok(config) => Ok(config),
         Err(errors) => bail!("the configuration cannot be used\n{errors}"),
     }

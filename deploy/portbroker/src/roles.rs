@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use broker::Broker;
-use runtime::config::Config;
+use runtime::config::{Config, Source};
 use runtime::health::{self, Health};
 use runtime::metrics::Metrics;
 use runtime::{ops, shutdown, telemetry};
@@ -44,13 +44,14 @@ impl Role {
 
 /// Runs a role until it is told to stop.
 pub(crate) async fn run(role: Role, file: Option<&Path>) -> Result<ExitCode> {
+    let source = config_command::source(file);
     let mut config = config_command::load(file)?;
     let mut secrets = config.secrets();
     secrets.extend(provider_secrets(&config)?);
     telemetry::init(&config.log, &secrets)?;
     let shutdown = shutdown::signalled()?;
     let server = own_server(role, &mut config).await?;
-    let outcome = serve(role, Arc::new(config), &shutdown).await;
+    let outcome = serve(role, Arc::new(config), source, &shutdown).await;
     if let Some(server) = server {
         server.stop().await;
     }
@@ -79,7 +80,7 @@ async fn own_server(role: Role, config: &mut Config) -> Result<Option<NatsServer
     Ok(Some(server))
 }
 
-async fn serve(role: Role, config: Arc<Config>, shutdown: &CancellationToken) -> Result<()> {
+async fn serve(role: Role, config: Arc<Config>, source: Source, shutdown: &CancellationToken) -> Result<()> {
     let metrics = Metrics::new()?;
     let instance = instance(&config, role);
     let broker = tokio::select! {
@@ -90,6 +91,10 @@ async fn serve(role: Role, config: Arc<Config>, shutdown: &CancellationToken) ->
     };
     let mut roles = JoinSet::new();
     let stop = shutdown.child_token();
+    if role.includes(Role::Alerting) {
+        let run = alerting::run(Arc::clone(&config), source, broker.clone(), metrics.clone(), stop.clone());
+        roles.spawn(async move { run.await.context("alerting") });
+    }
     start(role, &config, &broker, &metrics, &stop, &mut roles).await?;
     tracing::info!(role = role.name(), version = env!("CARGO_PKG_VERSION"), "started");
     let outcome = wait(&mut roles, &stop).await;
@@ -114,10 +119,6 @@ async fn start(
     if role.includes(Role::Worker) {
         let run = workers::run(Arc::clone(&config), broker.clone(), metrics.clone(), stop.clone());
         roles.spawn(async move { run.await.context("worker") });
-    }
-    if role.includes(Role::Alerting) {
-        let run = alerting::run(Arc::clone(&config), broker.clone(), metrics.clone(), stop.clone());
-        roles.spawn(async move { run.await.context("alerting") });
     }
     if !config.ops.listen.is_empty() {
         let listener = bind("ops.listen", &config.ops.listen).await?;
@@ -155,7 +156,7 @@ fn role_health(role: Role, config: &Config, broker: &Broker, metrics: &Metrics) 
             Ok(format!("answered in {} ms", took.as_millis()))
         })
     });
-    health.register("memory", false, health::memory(config.alerts.memory_bytes));
+    health.register("memory", false, health::memory(config.alerts.rules.memory.threshold));
     Ok(health)
 }
 

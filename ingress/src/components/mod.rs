@@ -33,7 +33,7 @@ pub(crate) fn register(health: &Health, app: &Arc<App>) {
     health.register("providers", false, providers::check(Arc::clone(app)));
     health.register("telegram", false, telegram(Arc::clone(app)));
     health.register("disk", false, health::disk(disk::folder(config), config.disk.min_free_bytes));
-    health.register("memory", false, health::memory(config.alerts.memory_bytes));
+    health.register("memory", false, health::memory(config.alerts.rules.memory.threshold));
     if let Some(check) = redis::check(config) {
         health.register("redis", false, check);
     }

@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use async_nats::jetstream::kv;
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
 use runtime::health::Finding;
-use schemas::breaker::{BreakerPhase, BreakerRecord};
+use schemas::breaker::BreakerRecord;
 use schemas::catalog::Catalog;
-use schemas::{envelope, subject};
 
 use crate::app::App;
 
@@ -19,25 +17,11 @@ pub(super) fn check(app: Arc<App>) -> impl Fn() -> BoxFuture<'static, Finding> +
         let app = Arc::clone(&app);
         async move {
             // While the broker is away nothing is known of breakers, and the broker itself is reported down.
-            let open = match app.broker.kv(subject::BREAKERS).await {
-                Ok(store) => open_breakers(&store).await,
-                Err(_) => Vec::new(),
-            };
+            let open = app.broker.open_breakers().await.unwrap_or_default();
             finding(&app.catalog, &open)
         }
         .boxed()
     }
-}
-
-async fn open_breakers(store: &kv::Store) -> Vec<BreakerRecord> {
-    let mut open = Vec::new();
-    let Ok(mut keys) = store.keys().await else { return open };
-    while let Some(Ok(key)) = keys.next().await {
-        let Ok(Some(value)) = store.get(key).await else { continue };
-        let record = envelope::decode::<BreakerRecord>(&value).ok();
-        open.extend(record.filter(|record| record.state != BreakerPhase::Closed));
-    }
-    open
 }
 
 /// Down when every provider has an open breaker: with one that has none, some model is served.
@@ -61,6 +45,7 @@ fn finding(catalog: &Catalog, open: &[BreakerRecord]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schemas::breaker::BreakerPhase;
     use schemas::timestamp::Timestamp;
 
     fn open(provider: &str) -> BreakerRecord {

@@ -1,5 +1,6 @@
 //! One file for each family of routes.
 
+pub(crate) mod alertmanager;
 pub(crate) mod alerts;
 pub(crate) mod chat_completions;
 pub(crate) mod dead;

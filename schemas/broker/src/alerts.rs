@@ -7,19 +7,34 @@ use async_nats::{HeaderMap, Subscriber};
 use futures::StreamExt;
 use schemas::alert::AlertEvent;
 use schemas::stats::ProcessStats;
+use schemas::timestamp::Timestamp;
 use schemas::{envelope, subject};
 
 use crate::broker::Broker;
 use crate::error::BrokerError;
+use crate::frames;
 use crate::publisher::{Outgoing, Published};
 use crate::settle::Ticket;
 
 /// Every pull ends by itself: see `recorder`. No heartbeats: see `intake`.
 const POLL: Duration = Duration::from_secs(5);
+/// Every alert.
+const ALL: &str = "alerts.>";
 
 /// Alert events, each until it is acknowledged, over restarts too.
 pub struct AlertFeed {
     consumer: Consumer<pull::Config>,
+}
+
+/// One event where it lies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredAlert {
+    /// Its sequence in ALERTS.
+    pub seq: u64,
+    /// When it was stored, by the server's clock.
+    pub stored_at: Timestamp,
+    /// What happened; nothing when it cannot be read.
+    pub event: Option<AlertEvent>,
 }
 
 /// One event in hand.
@@ -63,6 +78,40 @@ impl Broker {
         Ok(AlertFeed { consumer })
     }
 
+    /// The alert events behind the sequence `after`, oldest first, at most `most`, whoever has acknowledged them. Asked of
+    /// the stream's leader: a copy may not have the newest ones yet.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the broker cannot be asked.
+    pub async fn alerts_after(&self, after: u64, most: usize) -> Result<Vec<StoredAlert>, BrokerError> {
+        let stream = self.stream(subject::ALERTS).await?;
+        let (mut seq, mut found) = (after, Vec::new());
+        while found.len() < most {
+            let next = stream.get_first_raw_message_by_subject(ALL, seq.saturating_add(1)).await;
+            let message = match next {
+                Ok(message) => message,
+                Err(error) if frames::is_absent(&error) => break,
+                Err(error) => return Err(BrokerError::Away(error.into())),
+            };
+            seq = message.sequence;
+            let event = envelope::decode(&message.payload)
+                .inspect_err(|error| tracing::error!(error = %error, nats.seq = seq, "an alert cannot be read"))
+                .ok();
+            found.push(StoredAlert { seq, stored_at: message.time.into(), event });
+        }
+        Ok(found)
+    }
+
+    /// The highest sequence in ALERTS.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the broker cannot be asked.
+    pub async fn last_alert(&self) -> Result<u64, BrokerError> {
+        let stream = self.stream(subject::ALERTS).await?;
+        let info = stream.get_info().await.map_err(BrokerError::other("the alerts' stream cannot be asked"))?;
+        Ok(info.state.last_sequence)
+    }
+
     /// Tells everyone what this process has done lately. Not acknowledged.
     ///
     /// # Errors
@@ -78,7 +127,7 @@ impl Broker {
     /// # Errors
     /// [`BrokerError`] when the subscription cannot be made.
     pub async fn stats(&self) -> Result<StatsFeed, BrokerError> {
-        let incoming = self.0.client.subscribe("stats.*.*").await;
+        let incoming = self.0.client.subscribe(subject::STATS).await;
         incoming.map(StatsFeed).map_err(BrokerError::other("statistics cannot be subscribed to"))
     }
 }

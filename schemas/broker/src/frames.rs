@@ -117,7 +117,8 @@ impl Frames {
     }
 }
 
-fn is_absent(error: &RawMessageError) -> bool {
+/// Whether there is no such message.
+pub(crate) fn is_absent(error: &RawMessageError) -> bool {
     match error.kind() {
         LastRawMessageErrorKind::NoMessageFound => true,
         LastRawMessageErrorKind::JetStream(cause) => cause.error_code() == ErrorCode::NO_MESSAGE_FOUND,

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod bodies;
+mod breakers;
 mod broker;
 mod cancel;
 mod clock;
@@ -25,6 +26,7 @@ mod presence;
 pub mod protocol;
 mod publisher;
 mod recorder;
+mod replication;
 mod retries;
 mod rpc;
 pub mod scheduler;
@@ -35,7 +37,7 @@ mod submit;
 mod sweeper;
 mod watch;
 
-pub use alerts::{AlertDelivery, AlertFeed, StatsFeed};
+pub use alerts::{AlertDelivery, AlertFeed, StatsFeed, StoredAlert};
 pub use broker::Broker;
 pub use dead::DeadJob;
 pub use dead_entries::{DeadEntries, DeadEntry, DeadFilter};

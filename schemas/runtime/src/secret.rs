@@ -1,5 +1,7 @@
-//! Comparing secrets without telling, by the time it takes, how much of a guess was right.
+//! Comparing secrets without telling, by the time it takes, how much of a guess was right; and reading a webhook's key.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -26,9 +28,23 @@ impl SecretDigest {
     }
 }
 
+/// The bytes of a webhook's key, written as Standard Webhooks has it: `whsec_` and base64. `None` when it is not.
+#[must_use]
+pub fn webhook_key(secret: &SecretString) -> Option<Vec<u8>> {
+    STANDARD.decode(secret.expose_secret().strip_prefix("whsec_")?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_webhooks_key_is_base64_behind_its_prefix() {
+        let key = |text: &str| webhook_key(&SecretString::from(text));
+        assert_eq!(key("whsec_AAECAw=="), Some(vec![0, 1, 2, 3]));
+        assert_eq!(key("AAECAw=="), None);
+        assert_eq!(key("whsec_not base64"), None);
+    }
 
     #[test]
     fn only_the_whole_secret_matches() {

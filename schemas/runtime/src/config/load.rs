@@ -1,7 +1,7 @@
 //! The layers: the embedded defaults, a file, the environment. Whatever is wrong in any of them is told at once.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use figment::error::{Actual, Kind};
 use serde_json::Value;
@@ -15,6 +15,35 @@ pub const DEFAULT: &str = include_str!("default.toml");
 
 /// How entries of `ingress.keys` are written.
 pub(super) const EXAMPLE_KEYS: &str = r#"for example [{ key = "at least 16 characters", tenant = "acme" }]"#;
+
+/// Where a configuration comes from, to read it again. Without `Debug`: the environment holds secrets.
+#[derive(Clone)]
+pub struct Source {
+    file: Option<PathBuf>,
+    environment: BTreeMap<String, String>,
+}
+
+impl Source {
+    /// This file, if there is one, and this environment.
+    #[must_use]
+    pub const fn new(file: Option<PathBuf>, environment: BTreeMap<String, String>) -> Self {
+        Self { file, environment }
+    }
+
+    /// The file that may change.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// As [`load`].
+    ///
+    /// # Errors
+    /// Everything that is wrong now.
+    pub fn load(&self) -> Result<Config, ConfigErrors> {
+        load(self.file(), &self.environment)
+    }
+}
 
 /// The defaults, then `file`, then every `PORTBROKER_` variable of `environment`, validated.
 ///

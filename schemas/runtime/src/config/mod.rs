@@ -9,6 +9,7 @@ pub mod ingress;
 mod load;
 pub mod nats;
 pub mod operations;
+pub mod rules;
 mod show;
 pub mod storage;
 mod tree;
@@ -19,10 +20,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use alerting::{AlertsConfig, TelegramConfig};
+pub use alerting::{AlertsConfig, HeartbeatConfig, InhibitionConfig, TelegramConfig, WebhookConfig};
 pub use error::{ConfigError, ConfigErrors};
 pub use ingress::{ApiKey, IngressConfig, QueueConfig};
-pub use load::{DEFAULT, load};
+pub use load::{DEFAULT, Source, load};
 pub use nats::{NatsConfig, PublisherConfig, StreamsConfig};
 pub use operations::{HealthConfig, LogConfig, OpsConfig, ShutdownConfig};
 pub use storage::{DatabaseConfig, DiskConfig, RedisConfig};
@@ -60,6 +61,10 @@ pub struct Config {
     pub providers: ProvidersConfig,
     /// Where alerts go.
     pub telegram: TelegramConfig,
+    /// Where alerts go beside Telegram.
+    pub webhook: WebhookConfig,
+    /// The signal that alerting works.
+    pub heartbeat: HeartbeatConfig,
     /// When alerts are raised.
     pub alerts: AlertsConfig,
     /// Health and metrics of worker and alerting.

@@ -11,8 +11,18 @@ use super::Config;
 use crate::telemetry::MASK;
 
 /// Settings that hold a secret, or an address with one in it.
-const SECRETS: [&str; 7] =
-    ["database.url", "ingress.keys", "nats.password", "nats.token", "nats.url", "redis.url", "telegram.token"];
+const SECRETS: [&str; 10] = [
+    "database.url",
+    "heartbeat.url",
+    "ingress.keys",
+    "nats.password",
+    "nats.token",
+    "nats.url",
+    "redis.url",
+    "telegram.token",
+    "webhook.secret",
+    "webhook.url",
+];
 
 /// Query parameters of a database's address that hold a secret.
 const SECRET_PARAMETERS: [&str; 2] = ["password", "sslpassword"];
@@ -28,9 +38,10 @@ impl Config {
     /// Every secret that is set: keys, tokens, passwords, also those within addresses.
     #[must_use]
     pub fn secrets(&self) -> Vec<SecretString> {
-        let plain = [&self.nats.password, &self.nats.token, &self.telegram.token];
+        let plain = [&self.nats.password, &self.nats.token, &self.telegram.token, &self.webhook.secret];
+        let plain = plain.into_iter().chain([&self.webhook.url, &self.heartbeat.url]);
         let keys = self.ingress.keys.iter().map(|key| &key.key);
-        let whole = plain.into_iter().chain(keys).map(|secret| secret.expose_secret().to_owned());
+        let whole = plain.chain(keys).map(|secret| secret.expose_secret().to_owned());
         let addresses = [self.database.url.expose_secret(), self.redis.url.expose_secret()];
         let servers = self.nats.url.split(',').map(str::trim).map(server).map(|(address, _)| address);
         let within = addresses.into_iter().map(str::to_owned).chain(servers).flat_map(|address| credentials(&address));

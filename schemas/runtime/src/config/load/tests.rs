@@ -73,7 +73,7 @@ fn the_default_decides_what_a_variable_means() {
         ("PORTBROKER_WORKER__NAME", " [1, "),
         ("PORTBROKER_WORKER__SLOTS", "12"),
         ("PORTBROKER_DISK__MIN_FREE_BYTES", "2_000_000"),
-        ("PORTBROKER_ALERTS__ERROR_RATE", "1"),
+        ("PORTBROKER_ALERTS__RULES__ERROR_RATE__THRESHOLD", "1"),
         ("PORTBROKER_NATS__REQUIRE_TLS", "true"),
         ("PORTBROKER_WORKER__LEASE", "1m 30s"),
     ]);
@@ -81,7 +81,7 @@ fn the_default_decides_what_a_variable_means() {
     assert_eq!(config.telegram.chat_id, "42");
     assert_eq!((config.nats.user.as_str(), config.nats.password.expose_secret()), ("0123", "true"));
     assert_eq!((config.worker.name.as_str(), config.worker.slots), (" [1, ", 12));
-    assert_eq!((config.disk.min_free_bytes, config.alerts.error_rate), (2_000_000, 1.0));
+    assert_eq!((config.disk.min_free_bytes, config.alerts.rules.error_rate.threshold), (2_000_000, 1.0));
     assert!(config.nats.require_tls);
     assert_eq!(config.worker.lease, Duration::from_secs(90));
 }
@@ -124,7 +124,7 @@ fn everything_wrong_is_told_at_once() {
         ("PORTBROKER_NATSX", "x"),
         ("PORTBROKER_PORT", "9000"),
         ("PORTBROKER_RETRY__MAX_ATTEMPTS", "four"),
-        ("PORTBROKER_ALERTS__ERROR_RATE", "2"),
+        ("PORTBROKER_ALERTS__RULES__ERROR_RATE__THRESHOLD", "2"),
         (
             "PORTBROKER_INGRESS__KEYS",
             r#"[{key="secret-1",tenent="t"},{key=5,tenant="t"},{key="fine-and-long-enough",tenant="t"}]"#,
@@ -147,7 +147,7 @@ fn everything_wrong_is_told_at_once() {
         "there is no variable PORTBROKER_PORT".to_owned(),
         "retry.max_attempts (PORTBROKER_RETRY__MAX_ATTEMPTS): found \"four\"; write a whole number, for example 4"
             .to_owned(),
-        "alerts.error_rate (PORTBROKER_ALERTS__ERROR_RATE): found 2; write a share from 0 to 1".to_owned(),
+        "alerts.rules.error_rate.threshold (PORTBROKER_ALERTS__RULES__ERROR_RATE__THRESHOLD): found 2; write a share from 0 to 1".to_owned(),
         "ingress.keys[0].tenent (PORTBROKER_INGRESS__KEYS): found the unknown tenent; \
          write any of key, tenant, admin, requests_per_minute"
             .to_owned(),
@@ -192,7 +192,7 @@ fn what_is_shown_loads_again() {
         ("PORTBROKER_WORKER__LEASE", "1m 30s 5ms"),
         ("PORTBROKER_NATS__URL", "a:4222,tls://b"),
         ("PORTBROKER_DATABASE__URL", "sqlite:here.db"),
-        ("PORTBROKER_ALERTS__ERROR_RATE", "0.25"),
+        ("PORTBROKER_ALERTS__RULES__ERROR_RATE__THRESHOLD", "0.25"),
         ("PORTBROKER_TELEGRAM__CHAT_ID", "0042"),
     ]);
     let shown = config.shown();
@@ -206,8 +206,17 @@ fn what_is_shown_loads_again() {
 
 #[test]
 fn no_secret_is_shown_and_every_secret_is_known() {
-    let secrets =
-        ["0123456789abcdef", "nats-url-secret", "redis-secret", "sql-secret", "bot-secret", "nats-token-secret"];
+    let secrets = [
+        "0123456789abcdef",
+        "nats-url-secret",
+        "redis-secret",
+        "sql-secret",
+        "bot-secret",
+        "nats-token-secret",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "https://host/hook-secret",
+        "https://host/beat-secret",
+    ];
     let config = from(&[
         ("PORTBROKER_INGRESS__KEYS", r#"[{key="0123456789abcdef",tenant="t"}]"#),
         ("PORTBROKER_NATS__URL", "nats://me:nats-url-secret@host"),
@@ -216,6 +225,9 @@ fn no_secret_is_shown_and_every_secret_is_known() {
         ("PORTBROKER_DATABASE__URL", "postgres://me:sql-secret@host/name"),
         ("PORTBROKER_TELEGRAM__TOKEN", "bot-secret"),
         ("PORTBROKER_TELEGRAM__CHAT_ID", "1"),
+        ("PORTBROKER_WEBHOOK__SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("PORTBROKER_WEBHOOK__URL", "https://host/hook-secret"),
+        ("PORTBROKER_HEARTBEAT__URL", "https://host/beat-secret"),
     ]);
     let known: BTreeSet<_> = config.secrets().iter().map(|secret| secret.expose_secret().to_owned()).collect();
     let (shown, debugged) = (config.shown().to_string(), format!("{config:?}"));

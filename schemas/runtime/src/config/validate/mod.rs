@@ -2,6 +2,8 @@
 
 mod access;
 mod address;
+mod alerts;
+mod incidents;
 mod range;
 mod relation;
 
@@ -18,6 +20,8 @@ pub(super) fn check(config: &Config) -> Vec<ConfigError> {
     relation::check(config, &mut findings);
     address::check(config, &mut findings);
     access::check(config, &mut findings);
+    alerts::check(config, &mut findings);
+    incidents::check(config, &mut findings);
     files(config, &mut findings);
     logs(config, &mut findings);
     findings.0

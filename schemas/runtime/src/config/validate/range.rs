@@ -9,24 +9,26 @@ use crate::config::Config;
 use crate::config::tree::leaves;
 
 /// Counts and sizes where 0 means something: no limit, or never.
-const MAY_BE_ZERO: [&str; 5] = [
-    "alerts.backlog_threshold",
-    "alerts.error_rate",
+const MAY_BE_ZERO: [&str; 4] = [
+    "alerts.rules.queue_backlog.threshold",
     "disk.min_free_bytes",
     "ingress.requests_per_minute",
     "queue.backlog_threshold",
 ];
 
 /// Durations where zero means something: at once, or not at all.
-const MAY_BE_NONE: [&str; 10] = [
+const MAY_BE_NONE: [&str; 13] = [
     "alerts.hold",
+    "alerts.refresh",
     "ingress.leave_grace",
     "ingress.max_wait",
     "ingress.retry_join",
     "retry.inline_max",
     "shutdown.grace",
     "telegram.cooldown",
+    "telegram.group_interval",
     "telegram.group_wait",
+    "webhook.repeat_interval",
     "worker.clock_margin",
     "worker.coalesce",
 ];
@@ -35,7 +37,8 @@ const MAY_BE_NONE: [&str; 10] = [
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Numbers with bounds of their own: field, least, most, and why.
-const BOUNDS: [(&str, i64, i64, &str); 8] = [
+const BOUNDS: [(&str, i64, i64, &str); 9] = [
+    ("alerts.max_silences", 1, 10_000, "each is matched against every alert"),
     ("publisher.batch_max", 2, 1000, "the server takes no larger batches"),
     ("publisher.batches_in_flight", 1, 1000, "each is held in memory"),
     ("publisher.queue", 1, 1_000_000, "each is held in memory"),
@@ -54,8 +57,6 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
             _ => {}
         }
     }
-    let rate = config.alerts.error_rate;
-    findings.unless((0.0..=1.0).contains(&rate), "alerts.error_rate", rate, "write a share from 0 to 1");
     let replicas = config.streams.replicas;
     let instead = "write 1, or 3 or 5 in a cluster of as many servers";
     findings.unless([1, 3, 5].contains(&replicas), "streams.replicas", replicas, instead);
@@ -75,7 +76,8 @@ fn count(field: &str, number: &serde_json::Number, findings: &mut Findings) {
 /// Nothing when the text is no duration.
 fn duration(field: &str, text: &str, value: &Value, findings: &mut Findings) {
     let Ok(duration) = humantime_serde::deserialize::<Duration, _>(value) else { return };
-    let some = !duration.is_zero() || MAY_BE_NONE.contains(&field);
+    let of_rule = field.starts_with("alerts.rules.") && !field.ends_with(".threshold");
+    let some = !duration.is_zero() || of_rule || MAY_BE_NONE.contains(&field);
     findings.unless(some, field, text, "write a duration above zero");
     findings.unless(duration <= LONGEST, field, text, "write a duration of at most ten years");
 }

@@ -1,0 +1,70 @@
+//! How the rest of alerting reaches the leader's desk: operators' orders, answered once what they changed is kept, and
+//! looks at the book as it stands.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::fold::Book;
+use crate::operate::{Operation, Refused};
+
+/// Orders waiting for the desk; beyond them whoever orders waits.
+const QUEUE: usize = 64;
+
+/// What to do with the book.
+pub(crate) enum Order {
+    /// An operator acts.
+    Operate {
+        /// What is to be done.
+        operation: Operation,
+        /// Who acts.
+        by: String,
+        /// Told when it is kept, or refused.
+        answer: oneshot::Sender<Result<(), Refused>>,
+    },
+    /// Somebody wants to know.
+    Look(Box<dyn FnOnce(&Book) + Send>),
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OrderError {
+    /// It makes no sense as things are.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// This replica leads no more; whether the order was carried out is unknown.
+    #[error("this replica does not lead any more: try again")]
+    Gone,
+}
+
+/// The desk's letter box. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Orders(mpsc::Sender<Order>);
+
+impl Orders {
+    /// The letter box, and its inside.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Order>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        (Self(sender), receiver)
+    }
+
+    /// Has `operation` done for `by`; returns once it is kept.
+    pub(crate) async fn operate(&self, operation: Operation, by: &str) -> Result<(), OrderError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Order::Operate { operation, by: by.to_owned(), answer }).await?;
+        Ok(answered.await.map_err(|_| OrderError::Gone)??)
+    }
+
+    /// What `look` makes of the book.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Book) -> T + Send + 'static,
+    ) -> Result<T, OrderError> {
+        let (answer, answered) = oneshot::channel();
+        let look = Box::new(|book: &Book| drop(answer.send(look(book))));
+        self.send(Order::Look(look)).await?;
+        answered.await.map_err(|_| OrderError::Gone)
+    }
+
+    async fn send(&self, order: Order) -> Result<(), OrderError> {
+        self.0.send(order).await.map_err(|_| OrderError::Gone)
+    }
+}
