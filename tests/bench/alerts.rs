@@ -1,5 +1,5 @@
-//! How long operators wait to hear of a breaker: from the provider's last failing answer before it opens to the message
-//! in the chat, through the worker's alert event, ALERTS, alerting and a Bot API with Telegram's own limits.
+//! How long operators wait to hear of a breaker: from the provider's failing answer that opens it to the message in the
+//! chat, through the worker's alert event, ALERTS, alerting and a Bot API with Telegram's own limits.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,13 @@ use tokio::time::{MissedTickBehavior, interval};
 const FAILURES: usize = 3;
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Seconds from each opening to its message, sorted: `count` breakers, one `every` so often, with these settings.
+/// Seconds from each opening to its message, sorted: `count` breakers, one `every` so often, with these settings. Each
+/// closes again soon, so that the chat is quiet when the next one opens.
 pub(crate) async fn breakers(count: usize, every: Duration, settings: &[(String, String)]) -> Vec<f64> {
     let (telegram, provider) = (Telegram::start().await, Provider::start("down").await);
-    // One attempt more than opens it: the job then waits, and no breaker is probed within this run.
     let plan = Cluster::plan().telegram(&telegram).provider(&provider).set("LOG__LEVEL", "warn");
-    let plan = plan.set("BREAKER__FAILURES", &FAILURES.to_string()).set("BREAKER__OPEN_FOR", "1h");
-    let plan = plan.set("RETRY__INITIAL", "10ms").set("RETRY__MAX_ATTEMPTS", "10");
+    let plan = plan.set("BREAKER__FAILURES", &FAILURES.to_string()).set("BREAKER__OPEN_FOR", "4s");
+    let plan = plan.set("RETRY__INITIAL", "10ms");
     let plan = settings.iter().fold(plan, |plan, (name, value)| plan.set(name, value));
     let cluster = plan.start().await;
     let mut ticks = interval(every);
@@ -29,7 +29,7 @@ pub(crate) async fn breakers(count: usize, every: Duration, settings: &[(String,
     for number in 0..count {
         ticks.tick().await;
         let model = format!("down-{number}x");
-        provider.script(&model, [Act::Refuse(500, None)]);
+        provider.script(&model, [vec![Act::Refuse(500, None); FAILURES], vec![Act::Answer]].concat());
         cluster.api().submit(&prompt(&model, "Is anybody there?")).await;
         telegram.says(&["breaker_open", &model], LIMIT).await;
         let told = Instant::now();

@@ -30,8 +30,9 @@ pub(crate) struct Options {
     /// Measure nothing but the time from a breaker's opening to the operator's message, of this many breakers.
     #[arg(long, default_value_t = 0)]
     breakers: usize,
-    /// Seconds between two of them. A group takes 20 messages a minute.
-    #[arg(long, default_value_t = 5.0)]
+    /// Seconds between two of them. Telling one, and its end, takes some: a group's limit of 20 messages a minute sets
+    /// the pace.
+    #[arg(long, default_value_t = 20.0)]
     every: f64,
     /// A setting of every process in that measurement, for example TELEGRAM__GROUP_WAIT=0s.
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
