@@ -223,6 +223,7 @@ impl Desk {
     }
 
     fn measure(&self, now: Now) {
+        self.measure_muted();
         for severity in Severity::iter() {
             let open = i64::try_from(self.book.firing(severity)).unwrap_or(i64::MAX);
             self.metrics.open.with_label_values(&[<&str>::from(severity)]).set(open);
@@ -234,6 +235,15 @@ impl Desk {
         self.metrics.possible_duplicates.set(possible_duplicates);
         self.metrics.hold_seconds.set(seconds(self.pacer.held(now.monotonic)));
         self.metrics.incidents.set(i64::try_from(self.book.incidents.len()).unwrap_or(i64::MAX));
+    }
+
+    fn measure_muted(&self) {
+        let firing = || self.book.incidents.iter().filter(|(_, incident)| incident.is_firing());
+        let silenced = firing().filter(|(_, incident)| incident.silenced.is_some()).count();
+        let inhibited = firing().filter(|(key, _)| self.book.inhibited.contains_key(*key)).count();
+        for (reason, count) in [("silenced", silenced), ("inhibited", inhibited)] {
+            self.metrics.muted.with_label_values(&[reason]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     fn publish_firing(&self) {

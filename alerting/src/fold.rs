@@ -105,10 +105,10 @@ impl Book {
         live.filter(|incident| incident.live().is_some_and(|episode| episode.severity == severity)).count()
     }
 
-    /// Since when something has been waiting to be told that may be.
+    /// Since when something has been waiting that may be told, or shown by an edit.
     pub(crate) fn untold_since(&self) -> Option<Timestamp> {
-        let open = self.incidents.iter().filter(|(key, _)| !self.is_muted(key));
-        open.flat_map(|(_, incident)| &incident.episodes).filter_map(|episode| episode.untold_since).min()
+        let untold = |(key, incident): (&String, &Incident)| incident.untold_since(self.is_muted(key));
+        self.incidents.iter().filter_map(untold).min()
     }
 
     fn place(&self, event: &AlertEvent) -> (String, AlertEvent) {
@@ -144,7 +144,8 @@ impl Incident {
 
     fn fire(&mut self, event: &AlertEvent, quiet: Duration, policy: &Policy, now: Timestamp) -> Folded {
         self.measure(event);
-        let quiet = quiet >= policy.cooldown && self.acknowledged.is_none();
+        let told_at = self.live().map_or(Timestamp::default(), Episode::told_at);
+        let quiet = quiet.min(now.since(told_at)) >= policy.cooldown && self.acknowledged.is_none();
         let cause = self.live().map_or(Some(Cause::First), |episode| episode.outgrown_by(event, quiet));
         let Some(cause) = cause else { return self.repeat(event, now) };
         if cause == Cause::Escalated {
@@ -216,6 +217,11 @@ impl Incident {
         while self.values.len() > MAX_VALUES {
             self.values.pop_front();
         }
+    }
+
+    fn untold_since(&self, muted: bool) -> Option<Timestamp> {
+        let open = self.episodes.iter().filter(|episode| !muted || episode.posted.is_some());
+        open.filter_map(|episode| episode.untold_since).min()
     }
 
     /// The number of its next episode.

@@ -96,3 +96,6 @@ impl Incident {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

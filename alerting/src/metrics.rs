@@ -24,6 +24,8 @@ pub(crate) struct AlertMetrics {
     pub(crate) chats_moved: IntCounter,
     /// Firing alerts by severity.
     pub(crate) open: IntGaugeVec,
+    /// Firing alerts that are not told, by reason.
+    pub(crate) muted: IntGaugeVec,
     /// Alerts kept, firing or not yet forgotten.
     pub(crate) incidents: IntGauge,
     /// How long the oldest news has been waiting to be told.
@@ -42,6 +44,8 @@ pub(crate) struct AlertMetrics {
     pub(crate) evaluations: IntCounterVec,
     /// Events raised by rules, by kind and state.
     pub(crate) raised: IntCounterVec,
+    /// Processes heard lately, ourselves among them, a role each.
+    pub(crate) processes: IntGauge,
     /// Times that the rules were read again, by outcome.
     pub(crate) reloads: IntCounterVec,
     /// Posts to the webhook by outcome.
@@ -63,6 +67,7 @@ impl AlertMetrics {
         let gauge =
             |name: &str, help: &str| registered(registry, IntGauge::new(format!("portbroker_alerts_{name}"), help)?);
         let open = Opts::new("portbroker_alerts_open", "Firing alerts by severity");
+        let muted = Opts::new("portbroker_alerts_muted", "Firing alerts that are not told, by reason");
         let seconds = HistogramOpts::new("portbroker_alerts_call_duration_seconds", "How long a call to Telegram took");
         Ok(Self {
             events: counters("events_total", "Alert events taken in", &["kind", "severity", "outcome"])?,
@@ -73,6 +78,7 @@ impl AlertMetrics {
             chats_refused: counter("chats_refused_total", "Chats given up for a while since they refused us")?,
             chats_moved: counter("chats_moved_total", "Groups followed to where they moved")?,
             open: registered(registry, IntGaugeVec::new(open, &["severity"])?)?,
+            muted: registered(registry, IntGaugeVec::new(muted, &["reason"])?)?,
             incidents: gauge("incidents", "Alerts kept, firing or not yet forgotten")?,
             oldest_unsent_seconds: gauge(
                 "oldest_unsent_seconds",
@@ -88,6 +94,7 @@ impl AlertMetrics {
             writes: counters("writes_total", "Writes of kept alerts", &["outcome"])?,
             evaluations: counters("rule_evaluations_total", "Evaluations of a rule", &["kind", "result"])?,
             raised: counters("raised_total", "Events raised by rules", &["kind", "state"])?,
+            processes: gauge("processes", "Processes heard lately, by whoever evaluates the rules")?,
             reloads: counters("rule_reloads_total", "Times that the rules were read again", &["outcome"])?,
             webhook_posts: counters("webhook_posts_total", "Posts to the webhook", &["outcome"])?,
             webhook_oldest_seconds: gauge(

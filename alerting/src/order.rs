@@ -68,3 +68,42 @@ impl Orders {
         self.0.send(order).await.map_err(|_| OrderError::Gone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use schemas::alert::AlertKind;
+
+    use super::*;
+    use crate::fixture::{self, NOON, firing};
+
+    /// A desk that carries out so many orders, and is gone.
+    async fn desk(mut inbox: mpsc::Receiver<Order>, most: usize) {
+        let mut book = Book::new(fixture::policy(), BTreeMap::new());
+        book.fold(1, &firing(AlertKind::Disk, "a"), NOON);
+        for _ in 0..most {
+            match inbox.recv().await.unwrap() {
+                Order::Look(look) => look(&book),
+                Order::Operate { operation, by, answer } => {
+                    let _ = answer.send(book.operate(operation, &by, NOON).map(drop));
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn orders_are_answered_while_there_is_a_desk() {
+        let (orders, inbox) = Orders::new();
+        let key = firing(AlertKind::Disk, "a").fingerprint();
+        let acknowledge = || orders.operate(Operation::Acknowledge { key: key.clone() }, "telegram:7");
+        let asked = async {
+            assert_eq!(acknowledge().await, Ok(()));
+            let refused = Refused::Acknowledged("telegram:7".to_owned());
+            assert_eq!(acknowledge().await, Err(OrderError::Refused(refused)));
+            assert_eq!(orders.look(|book| book.incidents.len()).await, Ok(1));
+            assert_eq!(acknowledge().await, Err(OrderError::Gone));
+        };
+        tokio::join!(desk(inbox, 3), asked);
+    }
+}

@@ -111,3 +111,111 @@ impl Intent {
 fn episode<'a>(book: &'a Book, member: &Member) -> Option<&'a Episode> {
     book.incidents.get(&member.key)?.episodes.iter().find(|episode| episode.number == member.number)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use schemas::alert::AlertKind;
+    use schemas::envelope;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::chats::Chats;
+    use crate::fixture::{self, NOON, firing, resolved};
+    use crate::pace::Pacer;
+    use crate::plan::{self, Now};
+    use crate::settle::Settled;
+
+    /// A leader that crashes after it put its next call on record.
+    struct Leader {
+        book: Book,
+        outbox: Outbox,
+        task: Task,
+    }
+
+    impl Leader {
+        fn about_to_call(mut book: Book) -> Self {
+            let now = Now { wall: NOON, monotonic: Instant::now() };
+            book.review(NOON);
+            let task = plan::next(&book, &Chats::new(&fixture::telegram()), &Pacer::new(20), now).unwrap();
+            let mut outbox = Outbox::default();
+            outbox.intend(&task, NOON);
+            Self { book, outbox, task }
+        }
+
+        /// What is told is kept for the first `kept` of those that changed; then it dies.
+        fn crash(&self, kept: usize) -> (Book, Outbox) {
+            let mut told = self.book.clone();
+            let changed = told.settle(&self.task, Settled::Told(7), NOON);
+            let mut book = self.book.clone();
+            for key in changed.into_iter().take(kept) {
+                book.incidents.insert(key.clone(), told.incidents[&key].clone());
+            }
+            let outbox = envelope::decode(&envelope::encode(&self.outbox).unwrap()).unwrap();
+            (book, outbox)
+        }
+    }
+
+    fn book(concerns: &[&str]) -> Book {
+        let mut book = Book::new(fixture::policy(), BTreeMap::new());
+        for (sequence, concern) in (1..).zip(concerns) {
+            book.fold(sequence, &firing(AlertKind::Disk, concern), NOON);
+        }
+        book
+    }
+
+    fn told(book: &Book) -> usize {
+        let episodes = book.incidents.values().flat_map(|incident| &incident.episodes);
+        episodes.filter(|episode| episode.posted.is_some() && episode.is_told()).count()
+    }
+
+    #[test]
+    fn a_message_of_which_nothing_was_kept_is_counted_and_sent_again() {
+        let (mut book, mut outbox) = Leader::about_to_call(book(&["a"])).crash(0);
+        assert!(outbox.recover(&mut book).is_empty());
+        assert_eq!((told(&book), outbox.possible_duplicates, outbox.call), (0, 1, None));
+    }
+
+    #[test]
+    fn a_message_that_was_kept_for_one_of_its_alerts_was_sent_for_all() {
+        for kept in 1..=4 {
+            let (mut book, mut outbox) = Leader::about_to_call(book(&["a", "b", "c", "d"])).crash(kept);
+            assert_eq!(told(&book), kept);
+            assert_eq!(outbox.recover(&mut book).len(), 4 - kept);
+            assert_eq!((told(&book), outbox.possible_duplicates), (4, 0));
+        }
+    }
+
+    #[test]
+    fn an_end_is_noticed_once_if_that_is_known() {
+        let Leader { mut book, task, .. } = Leader::about_to_call(book(&["a", "b", "c", "d"]));
+        book.settle(&task, Settled::Told(7), NOON.before(std::time::Duration::from_secs(1)));
+        for (sequence, concern) in (5..).zip(["a", "b"]) {
+            book.fold(sequence, &resolved(AlertKind::Disk, concern), NOON);
+        }
+        let leader = Leader::about_to_call(book);
+        assert_eq!(leader.task.action, Action::Notice { reply_to: None });
+        for (kept, amended, duplicates) in [(0, 0, 1), (1, 1, 0), (2, 0, 0)] {
+            let (mut book, mut outbox) = leader.crash(kept);
+            assert_eq!((outbox.recover(&mut book).len(), outbox.possible_duplicates), (amended, duplicates), "{kept}");
+        }
+    }
+
+    #[test]
+    fn an_edit_may_be_made_twice_and_a_refused_call_was_not_made() {
+        let Leader { mut book, task, .. } = Leader::about_to_call(book(&["a"]));
+        book.settle(&task, Settled::Told(7), NOON);
+        book.fold(9, &firing(AlertKind::Disk, "a"), NOON);
+        let (mut book, mut outbox) = Leader::about_to_call(book).crash(0);
+        outbox.recover(&mut book);
+        assert_eq!(outbox.possible_duplicates, 0);
+        outbox.intend(&task, NOON);
+        outbox.refused();
+        outbox.recover(&mut book);
+        assert_eq!(outbox.possible_duplicates, 0);
+        outbox.intend(&task, NOON);
+        outbox.lost();
+        assert_eq!((outbox.possible_duplicates, outbox.call), (1, None));
+    }
+}

@@ -64,6 +64,7 @@ pub(crate) struct Member {
     pub(crate) number: u32,
     pub(crate) version: u64,
     pub(crate) state: AlertState,
+    pub(crate) severity: Severity,
 }
 
 #[derive(Clone, Copy)]
@@ -191,6 +192,7 @@ fn task(chat: &str, action: Action, told: &[Candidate<'_>], write: fn(&[text::To
         number: candidate.episode.number,
         version: candidate.episode.version,
         state: candidate.episode.state,
+        severity: candidate.episode.severity,
     };
     Task {
         chat: chat.to_owned(),

@@ -7,7 +7,7 @@ use schemas::alert::AlertState;
 use schemas::timestamp::Timestamp;
 
 use crate::fold::Book;
-use crate::incident::{Episode, Incident, Posted};
+use crate::incident::{Cause, Episode, Incident, Posted};
 use crate::plan::{Action, Task};
 
 /// How long an incident without episodes is remembered at least, so that a late redelivery is known for one: many times
@@ -42,6 +42,10 @@ impl Book {
                     episode.posted = Some(Posted { chat: task.chat.clone(), message, at: now });
                     episode.notice = member.state == AlertState::Firing && episode.state == AlertState::Resolved;
                     episode.told(member.version, now);
+                    if live && episode.severity > member.severity {
+                        // It got worse while the message was on its way, which an edit would hide.
+                        incident.escalate(now);
+                    }
                 }
                 (Settled::Told(_), Action::Edit { .. }) => episode.told(member.version, now),
             }
@@ -103,16 +107,27 @@ impl Book {
 impl Incident {
     /// Episodes that are still so, or of which something is still to be said.
     fn unfinished(&self, cooldown: Duration, max_age: Duration, now: Timestamp) -> impl Iterator<Item = &Episode> {
-        let lasting = if self.is_moment() { cooldown } else { max_age };
+        let (moment, touched) = (self.is_moment(), self.touched);
         let live = self.live().map(|episode| episode.number);
         self.episodes.iter().filter(move |episode| {
-            let quiet = now.since(episode.last_seen.max(self.touched));
+            let heard = episode.last_seen.max(touched);
             let going_on = match episode.state {
-                AlertState::Firing => quiet <= lasting,
-                AlertState::Resolved => quiet <= cooldown,
+                AlertState::Firing if !moment => now.since(heard) <= max_age,
+                // For a while after it ended and that was told: heard of again, it is the same.
+                _ => {
+                    let ended = episode.resolved_at.unwrap_or_default();
+                    now.since(heard.max(ended).max(episode.told_at())) <= cooldown
+                }
             };
             !episode.is_told() || (live == Some(episode.number) && going_on)
         })
+    }
+
+    fn escalate(&mut self, now: Timestamp) {
+        if self.is_firing() {
+            self.acknowledged = None;
+            self.tell_anew(Cause::Escalated, now);
+        }
     }
 }
 
@@ -141,7 +156,7 @@ impl Episode {
 mod tests {
     use std::collections::BTreeMap;
 
-    use schemas::alert::AlertKind;
+    use schemas::alert::{AlertEvent, AlertKind, Severity};
     use tokio::time::Instant;
 
     use super::*;
@@ -161,7 +176,7 @@ mod tests {
             Self { book: Book::new(fixture::policy(), BTreeMap::new()), start: Instant::now(), sequence: 0 }
         }
 
-        fn fold(&mut self, event: &schemas::alert::AlertEvent) {
+        fn fold(&mut self, event: &AlertEvent) {
             self.sequence += 1;
             self.book.fold(self.sequence, event, NOON);
         }
@@ -202,6 +217,20 @@ mod tests {
         table.book.settle(&task, Settled::Told(7), NOON);
         assert_eq!(table.play(Settled::Told(8)), Action::Notice { reply_to: Some(7) });
         assert_eq!(table.play(Settled::Told(7)), Action::Edit { message: 7 });
+    }
+
+    #[test]
+    fn what_got_worse_during_a_call_is_told_anew() {
+        let mut table = Table::new();
+        table.fold(&firing(AlertKind::Disk, "a"));
+        let task = table.plan().unwrap();
+        table.fold(&AlertEvent { severity: Severity::Critical, ..firing(AlertKind::Disk, "a") });
+        table.book.settle(&task, Settled::Told(7), NOON);
+        let task = table.plan().unwrap();
+        assert_eq!((task.action, task.severity), (Action::Send, Severity::Critical));
+        table.book.settle(&task, Settled::Told(8), NOON);
+        assert_eq!(table.play(Settled::Told(7)), Action::Edit { message: 7 });
+        assert!(table.plan().is_none());
     }
 
     #[test]

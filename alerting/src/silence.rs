@@ -131,3 +131,6 @@ pub(crate) fn kept_as(id: &str) -> String {
 
 /// What the keys of silences in the bucket begin with.
 pub(crate) const PREFIX: &str = "silence.";
+
+#[cfg(test)]
+mod tests;

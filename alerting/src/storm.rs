@@ -1,5 +1,8 @@
-//! Storms under simulated time: whatever the order of events, ends, redeliveries, crashes and refusals, what the messages
-//! finally say adds up to what happened.
+//! Storms under simulated time: whatever the order of events, ends, redeliveries, crashes, refusals and operators' doings,
+//! what the messages finally say adds up to what happened, and each message had its reason and its time.
+
+mod op;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,9 +16,13 @@ use tokio::time::Instant;
 use crate::chats::Chats;
 use crate::fixture::{self, NOON};
 use crate::fold::{Book, Folded, Policy};
+use crate::operate::Operation;
 use crate::pace::Pacer;
 use crate::plan::{self, Action, Now, Task};
 use crate::settle::Settled;
+use crate::silence;
+use op::{apply, inhibition, op};
+use witness::Witness;
 
 const STEP: Duration = Duration::from_millis(250);
 const ACK_WAIT: Duration = Duration::from_secs(60);
@@ -36,15 +43,26 @@ struct World {
     messages: BTreeMap<(String, i32), String>,
     calls: usize,
     parses_html: bool,
+    /// Events that ended unseen and were forgotten.
+    forgotten: u64,
+    witness: Witness,
 }
 
 impl World {
     fn new() -> Self {
-        let policy = Policy { group_wait: Duration::from_secs(2), ..fixture::policy() };
+        let policy = Policy {
+            group_wait: Duration::from_secs(2),
+            group_interval: Duration::from_secs(15),
+            repeat_interval: Duration::from_secs(600),
+            acknowledge_timeout: Duration::from_secs(400),
+            ..fixture::policy()
+        };
         let mut config = fixture::telegram();
         config.chat_id_critical = "-2".to_owned();
+        let mut book = Book::new(policy, BTreeMap::new());
+        book.inhibitions.push(inhibition());
         Self {
-            book: Book::new(policy, BTreeMap::new()),
+            book,
             chats: Chats::new(&config),
             pacer: Pacer::new(config.messages_per_minute),
             now: Now { wall: NOON, monotonic: Instant::now() },
@@ -55,6 +73,8 @@ impl World {
             messages: BTreeMap::new(),
             calls: 0,
             parses_html: true,
+            forgotten: 0,
+            witness: Witness::default(),
         }
     }
 
@@ -67,14 +87,29 @@ impl World {
 
     fn deliver(&mut self, (sequence, event): &(u64, AlertEvent)) -> Folded {
         let (key, folded) = self.book.fold(*sequence, event, self.now.wall);
+        if folded == Folded::Resolved {
+            self.witness.ended(&key);
+        }
         self.keep([key]);
         folded
     }
 
+    fn operate(&mut self, operation: Operation) {
+        let now = self.now.wall;
+        if let Ok(changed) = self.book.operate(operation.clone(), "somebody", now) {
+            self.witness.operated(&operation, now);
+            self.keep(changed);
+        }
+    }
+
     fn keep(&mut self, keys: impl IntoIterator<Item = String>) {
         for key in keys {
-            match self.book.incidents.get(&key) {
-                Some(incident) => self.kept.insert(key, envelope::encode(incident).unwrap()),
+            let value = match key.strip_prefix(silence::PREFIX) {
+                Some(id) => self.book.silences.get(id).map(envelope::encode),
+                None => self.book.incidents.get(&key).map(envelope::encode),
+            };
+            match value {
+                Some(value) => self.kept.insert(key, value.unwrap()),
                 None => self.kept.remove(&key),
             };
         }
@@ -82,9 +117,22 @@ impl World {
 
     /// The process dies and another reads what was kept.
     fn crash(&mut self) {
-        let incidents = self.kept.iter().map(|(key, bytes)| (key.clone(), envelope::decode(bytes).unwrap()));
-        self.book = Book::new(self.book.policy, incidents.collect());
+        let is_silence = |key: &&String| key.starts_with(silence::PREFIX);
+        let incidents = self.kept.iter().filter(|(key, _)| !is_silence(key));
+        let incidents = incidents.map(|(key, bytes)| (key.clone(), envelope::decode(bytes).unwrap()));
+        let mut book = Book::new(self.book.policy, incidents.collect());
+        for (key, bytes) in self.kept.iter().filter(|(key, _)| is_silence(key)) {
+            let id = key.trim_start_matches(silence::PREFIX);
+            book.silences.insert(id.to_owned(), envelope::decode(bytes).unwrap());
+        }
+        book.inhibitions.push(inhibition());
+        self.book = book;
         self.pacer = Pacer::new(20);
+    }
+
+    fn hear(&mut self, event: AlertEvent) {
+        let delivery = self.publish(event);
+        self.deliver(&delivery);
     }
 
     fn lose(&mut self, delivery: (u64, AlertEvent)) {
@@ -108,14 +156,27 @@ impl World {
         while self.now.monotonic < end {
             self.step(STEP);
             self.redeliver(ACK_WAIT);
+            let before = self.unseen();
             let pruned = self.book.prune(self.now.wall);
+            self.forgotten += before - self.unseen();
+            self.witness.forgets(&self.book);
             self.keep(pruned);
             let reviewed = self.book.review(self.now.wall);
             self.keep(reviewed);
             if let Some(task) = plan::next(&self.book, &self.chats, &self.pacer, self.now) {
+                if self.accepts(&task) {
+                    self.witness.sees(&task, &self.book, self.now.wall);
+                }
                 self.call(&task);
             }
+            self.witness.nobody_waits_too_long(&self.book, self.now.wall);
         }
+    }
+
+    /// Events that no message tells.
+    fn unseen(&self) -> u64 {
+        let episodes = self.book.incidents.values().flat_map(|incident| &incident.episodes);
+        episodes.filter(|episode| episode.posted.is_none()).map(|episode| episode.count).sum()
     }
 
     fn step(&mut self, time: Duration) {
@@ -127,9 +188,13 @@ impl World {
         self.pacer.began(&task.chat, self.now.monotonic);
         self.step(CALL);
         self.pacer.ended(&task.chat, self.now.monotonic);
-        let settled = if self.parses_html || task.plain { self.take(task) } else { Settled::Unparsable };
+        let settled = if self.accepts(task) { self.take(task) } else { Settled::Unparsable };
         let changed = self.book.settle(task, settled, self.now.wall);
         self.keep(changed);
+    }
+
+    const fn accepts(&self, task: &Task) -> bool {
+        self.parses_html || task.plain
     }
 
     fn take(&mut self, task: &Task) -> Settled {
@@ -171,81 +236,11 @@ fn events_in(text: &str) -> u64 {
     count.map_or(0, |count| count.parse().unwrap())
 }
 
-#[derive(Debug, Clone)]
-enum Op {
-    Fire {
-        concern: u8,
-        severity: Severity,
-    },
-    Resolve {
-        concern: u8,
-    },
-    /// Folded in, but the acknowledgement is lost.
-    Unacknowledged {
-        concern: u8,
-    },
-    /// Delivered to a process that dies before it keeps anything.
-    Died {
-        concern: u8,
-    },
-    Redeliver,
-    Crash,
-    Throttle {
-        seconds: u64,
-    },
-    Pass {
-        seconds: u64,
-    },
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let severity = prop_oneof![Just(Severity::Info), Just(Severity::Warning), Just(Severity::Critical)];
-    prop_oneof![
-        6 => (0_u8..12, severity).prop_map(|(concern, severity)| Op::Fire { concern, severity }),
-        3 => (0_u8..12).prop_map(|concern| Op::Resolve { concern }),
-        1 => (0_u8..12).prop_map(|concern| Op::Unacknowledged { concern }),
-        1 => (0_u8..12).prop_map(|concern| Op::Died { concern }),
-        1 => Just(Op::Redeliver),
-        1 => Just(Op::Crash),
-        1 => (1_u64..40).prop_map(|seconds| Op::Throttle { seconds }),
-        3 => (0_u64..20).prop_map(|seconds| Op::Pass { seconds }),
-        1 => (200_u64..400).prop_map(|seconds| Op::Pass { seconds }),
-    ]
-}
-
-fn apply(world: &mut World, op: Op) {
-    let event = |concern: u8| fixture::firing(AlertKind::BreakerOpen, &concern.to_string());
-    match op {
-        Op::Fire { concern, severity } => {
-            let delivery = world.publish(AlertEvent { severity, ..event(concern) });
-            world.deliver(&delivery);
-        }
-        Op::Resolve { concern } => {
-            let delivery = world.publish(fixture::resolved(AlertKind::BreakerOpen, &concern.to_string()));
-            world.deliver(&delivery);
-        }
-        Op::Unacknowledged { concern } => {
-            let delivery = world.publish(event(concern));
-            world.deliver(&delivery);
-            world.lose(delivery);
-        }
-        Op::Died { concern } => {
-            let delivery = world.publish(event(concern));
-            world.crash();
-            world.lose(delivery);
-        }
-        Op::Redeliver => world.redeliver(Duration::ZERO),
-        Op::Crash => world.crash(),
-        Op::Throttle { seconds } => world.pacer.hold(Duration::from_secs(seconds), world.now.monotonic),
-        Op::Pass { seconds } => world.pass(Duration::from_secs(seconds)),
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn counts_add_up_whatever_happens(ops in prop::collection::vec(op(), 0..120), parses_html in any::<bool>()) {
+    fn counts_add_up_whatever_happens(ops in prop::collection::vec(op(false), 0..120), parses_html in any::<bool>()) {
         let mut world = World::new();
         world.parses_html = parses_html;
         for op in ops {
@@ -253,6 +248,17 @@ proptest! {
         }
         world.settle_down();
         prop_assert_eq!(world.told(), world.fired);
+    }
+
+    #[test]
+    fn every_message_has_its_reason_and_its_time(ops in prop::collection::vec(op(true), 0..120)) {
+        let mut world = World::new();
+        for op in ops {
+            apply(&mut world, op);
+        }
+        world.settle_down();
+        prop_assert_eq!(world.told() + world.unseen() + world.forgotten, world.fired);
+        world.witness.everything_is_told(&world.book);
     }
 }
 

@@ -17,3 +17,4 @@ pub mod raw_http;
 pub mod redis;
 pub mod telegram;
 pub mod wait;
+pub mod webhook;

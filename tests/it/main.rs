@@ -1,5 +1,6 @@
 //! The whole of PortBroker on real servers: every promise of the README has its test here.
 
+mod alert_rules;
 mod alerts;
 mod chaos;
 mod chat;

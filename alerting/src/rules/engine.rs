@@ -87,6 +87,11 @@ impl Engine {
         Judged { readings, news }
     }
 
+    /// Processes heard lately.
+    pub(crate) fn processes(&self, now: Timestamp) -> usize {
+        self.window.alive(now).count()
+    }
+
     /// An event was published.
     pub(crate) fn told(&mut self, reading: &Reading, state: AlertState, now: Timestamp) {
         self.holds.told(reading, state, now);

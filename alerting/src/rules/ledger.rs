@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::cost::Costs;
 
 /// Its key.
-pub(crate) const KEY: &str = "costs";
+const KEY: &str = "costs";
 /// How often it is written at most: what is not written yet is still in the sums that workers tell.
 const EVERY: Duration = Duration::from_secs(60);
 

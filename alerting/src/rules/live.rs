@@ -135,6 +135,7 @@ impl Rules {
         facts.config_error.clone_from(&self.reloaded.borrow().error);
         let (firing, now) = (term.firing.borrow().clone(), clock::now());
         let Judged { readings, news } = self.engine.judge(&facts, &firing, now);
+        self.metrics.processes.set(i64::try_from(self.engine.processes(now)).unwrap_or(i64::MAX));
         for reading in &readings {
             let labels = [<&str>::from(reading.kind), <&str>::from(reading.result)];
             self.metrics.evaluations.with_label_values(&labels).inc();

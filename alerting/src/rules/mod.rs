@@ -7,7 +7,7 @@ mod evaluate;
 mod expiry;
 mod facts;
 mod hold;
-pub(crate) mod ledger;
+mod ledger;
 mod live;
 mod look;
 mod reading;

@@ -7,7 +7,7 @@ use schemas::envelope::{self, EnvelopeError};
 use serde::{Deserialize, Serialize};
 
 /// Its key.
-pub(crate) const KEY: &str = "webhook";
+const KEY: &str = "webhook";
 
 /// Why it could not be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -18,8 +18,6 @@ use runtime::config::WebhookConfig;
 use schemas::timestamp::Timestamp;
 use secrecy::ExposeSecret;
 
-pub(crate) use cursor::KEY;
-
 use crate::AlertingError;
 use crate::metrics::AlertMetrics;
 use cursor::{Cursor, CursorError};

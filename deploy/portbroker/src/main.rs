@@ -42,7 +42,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Ingress => roles::run(roles::Role::Ingress, cli.config.as_deref()).await,
         Command::Worker => roles::run(roles::Role::Worker, cli.config.as_deref()).await,
         Command::Alerting => roles::run(roles::Role::Alerting, cli.config.as_deref()).await,
-        Command::Alerts { action } => alerts_command::run(action, cli.config.as_deref()).await,
+        Command::Alerts { action } => Box::pin(alerts_command::run(action, cli.config.as_deref())).await,
         Command::Config { action } => config_command::run(&action, cli.config.as_deref()),
         Command::Submit(arguments) => client::submit::run(arguments).await,
         Command::Get(arguments) => client::get::run(arguments).await,

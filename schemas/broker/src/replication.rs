@@ -10,6 +10,8 @@ use crate::rpc;
 
 /// Most pages of streams asked for, of 256 each.
 const PAGES: usize = 8;
+/// A copy that lags and was not heard of for so many nanoseconds is away.
+const AWAY: u64 = 10_000_000_000;
 
 #[derive(Deserialize)]
 struct Page {
@@ -49,6 +51,16 @@ struct Peer {
     current: bool,
     #[serde(default)]
     offline: bool,
+    /// Nanoseconds since the leader last heard of it.
+    #[serde(default)]
+    active: u64,
+}
+
+impl Peer {
+    /// A server that dies is not called offline for a long time; it is heard of every second while it lives.
+    const fn is_away(&self) -> bool {
+        self.offline || (!self.current && self.active >= AWAY)
+    }
 }
 
 impl Broker {
@@ -82,8 +94,8 @@ fn copies(info: Info) -> StreamCopies {
     StreamCopies {
         stream: name,
         has_leader: group.leader.is_some_and(|leader| !leader.is_empty()),
-        offline: named(|peer| peer.offline),
-        behind: named(|peer| !peer.offline && !peer.current),
+        offline: named(Peer::is_away),
+        behind: named(|peer| !peer.is_away() && !peer.current),
     }
 }
 
@@ -101,13 +113,15 @@ mod tests {
             {"config": {"name": "STATE", "num_replicas": 3}, "state": {"messages": 1}, "cluster": {
                 "name": "c", "leader": "a", "replicas": [
                     {"name": "b", "current": false, "offline": true, "active": 9, "lag": 7},
-                    {"name": "c", "current": false, "active": 1, "lag": 2}]}},
+                    {"name": "c", "current": false, "active": 1000000000, "lag": 2},
+                    {"name": "d", "current": false, "active": 10000000000, "lag": 2},
+                    {"name": "e", "current": true, "active": 10000000000}]}},
             {"config": {"name": "ALONE"}}]}"#;
         let page: Page = serde_json::from_str(page).unwrap();
         let mut all: Vec<_> = page.streams.unwrap().into_iter().map(copies).collect();
         all.extend(page.missing.unwrap().into_iter().map(leaderless));
         let told: Vec<_> = all.iter().map(|one| (one.stream.as_str(), one.has_leader, one.offline.len())).collect();
-        assert_eq!(told, [("STATE", true, 1), ("ALONE", true, 0), ("DEAD", false, 0)]);
-        assert_eq!((all[0].offline[0].as_str(), all[0].behind.as_slice()), ("b", &["c".to_owned()][..]));
+        assert_eq!(told, [("STATE", true, 2), ("ALONE", true, 0), ("DEAD", false, 0)]);
+        assert_eq!((all[0].offline.join(" "), all[0].behind.join(" ")), ("b d".to_owned(), "c".to_owned()));
     }
 }

@@ -43,6 +43,8 @@ pub struct Message {
     pub chat: i64,
     /// Its id in that chat.
     pub id: i64,
+    /// When it was sent.
+    pub at: Instant,
     /// What it said, entities parsed away: at first, and after each edit.
     pub versions: Vec<String>,
     pub(super) raw: String,
@@ -91,7 +93,7 @@ impl Refusal {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Chats {
     limits: Limits,
     known: HashMap<i64, Chat>,
@@ -123,7 +125,7 @@ impl Chats {
 
     pub(super) fn add(&mut self, chat: i64, text: String, raw: String) -> i64 {
         let id = self.messages.keys().next_back().map_or(1, |last| last + 1);
-        self.messages.insert(id, Message { chat, id, versions: vec![text], raw });
+        self.messages.insert(id, Message { chat, id, at: Instant::now(), versions: vec![text], raw });
         id
     }
 
@@ -140,6 +142,15 @@ impl Chats {
                 Err(refusal)
             }
         }
+    }
+
+    /// Refuses this call to `chat`, and those of the next `seconds`.
+    pub(super) fn bar(&mut self, chat: i64, seconds: u64) -> Refusal {
+        let now = Instant::now();
+        let early = self.barred_until.get(&chat).is_some_and(|until| *until > now);
+        let wait = Duration::from_secs(seconds);
+        self.barred_until.insert(chat, now + wait);
+        Refusal::too_many(wait, early)
     }
 
     fn admit_at(&mut self, chat: i64, kind: Chat, now: Instant) -> Result<(), Refusal> {

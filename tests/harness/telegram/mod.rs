@@ -41,6 +41,8 @@ pub enum Trouble {
     LostAnswer,
     /// Telegram itself fails, with this status.
     Fail(u16),
+    /// Too many calls, it says: come back after so many seconds.
+    Throttle(u64),
 }
 
 /// One call, as Telegram saw it.
@@ -66,11 +68,12 @@ pub struct Telegram {
     _server: JoinSet<()>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
     chats: Mutex<Chats>,
     calls: Mutex<Vec<Call>>,
     troubles: Mutex<VecDeque<Trouble>>,
+    dawdle: Mutex<Duration>,
 }
 
 impl Telegram {
@@ -87,7 +90,7 @@ impl Telegram {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("a listener has an address").port();
         let chats = Mutex::new(Chats::new(limits));
-        let shared = Arc::new(Shared { chats, calls: Mutex::default(), troubles: Mutex::default() });
+        let shared = Arc::new(Shared { chats, ..Shared::default() });
         let router = Router::new().route("/{bot}/{method}", any(call)).with_state(Arc::clone(&shared));
         let mut server = JoinSet::new();
         server.spawn(async move {
@@ -126,6 +129,11 @@ impl Telegram {
         locked(&self.shared.troubles).extend(troubles);
     }
 
+    /// From now on it does what it is asked at once and answers after up to `limit`, at random.
+    pub fn dawdle(&self, limit: Duration) {
+        *locked(&self.shared.dawdle) = limit;
+    }
+
     /// Every call so far, oldest first.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
@@ -160,6 +168,11 @@ async fn call(State(shared): State<Arc<Shared>>, Path((bot, method)): Path<(Stri
     match trouble {
         Some(Trouble::Hang) => std::future::pending::<()>().await,
         Some(Trouble::Reset) => return broken(),
+        Some(Trouble::Throttle(seconds)) => {
+            let chat = methods::chat_id(&serde_json::from_slice(&body).unwrap_or(Value::Null));
+            let refused = locked(&shared.chats).bar(chat, seconds);
+            return shared.enter(&method, chat, Err(refused));
+        }
         Some(Trouble::Fail(status)) => {
             return shared.enter(&method, 0, Err(Refusal::new(status, "Internal Server Error")));
         }
@@ -172,6 +185,8 @@ async fn call(State(shared): State<Arc<Shared>>, Path((bot, method)): Path<(Stri
     let chat = methods::chat_id(&parameters);
     let result = methods::run(&mut locked(&shared.chats), &method, &parameters);
     let answer = shared.enter(&method, chat, result);
+    let dawdle = *locked(&shared.dawdle);
+    tokio::time::sleep(dawdle.mul_f64(rand::random())).await;
     if trouble == Some(Trouble::LostAnswer) { broken() } else { answer }
 }
 

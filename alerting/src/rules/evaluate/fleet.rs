@@ -7,6 +7,7 @@ use schemas::alert::{AlertKind, Severity};
 use schemas::stats::StreamCopies;
 
 use super::{Findings, Reading, Scene, float};
+use crate::rules::window::ALIVE;
 
 pub(super) fn rules(scene: Scene<'_>, findings: &mut Findings) {
     let rules = &scene.config.rules;
@@ -20,7 +21,9 @@ pub(super) fn rules(scene: Scene<'_>, findings: &mut Findings) {
 fn no_worker(scene: Scene<'_>, timing: Timing) -> Reading {
     let (workers, fewest) = (scene.window.workers(scene.now) as u64, scene.config.rules.no_worker.threshold);
     let reading = Reading::new(AlertKind::NoWorker, Severity::Critical, timing).limit(float(fewest));
-    if !scene.window.hears(scene.now) {
+    // One that has not spoken since we began to listen may only be about to.
+    let early = workers < fewest && !scene.window.covers(ALIVE, scene.now);
+    if early || !scene.window.hears(scene.now) {
         return reading.unknown();
     }
     let bad = match workers {

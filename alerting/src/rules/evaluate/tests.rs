@@ -96,8 +96,8 @@ fn a_backlog_is_more_than_its_limit_and_age_too() {
 #[test]
 fn without_a_depth_the_queue_is_unknown_and_the_rest_is_not() {
     let mut stage = Stage::new();
-    stage.add(process("alerting", "a"), 0);
-    let unknown = stage.all(0).into_iter().filter(|reading| reading.result == Found::Unknown);
+    stage.add(process("alerting", "a"), 15);
+    let unknown = stage.all(15).into_iter().filter(|reading| reading.result == Found::Unknown);
     let kinds: Vec<_> = unknown.map(|reading| reading.kind).collect();
     assert_eq!(kinds, [AlertKind::QueueBacklog, AlertKind::QueueAge, AlertKind::QueueStalled, AlertKind::QueueDrain]);
 }
@@ -138,17 +138,18 @@ fn the_time_to_drain_counts_only_while_it_grows() {
 fn a_worker_is_gone_when_it_is_silent_or_leaving() {
     let mut stage = Stage::new();
     let kind = AlertKind::NoWorker;
-    assert_eq!(stage.found(kind, 0), Found::Unknown, "nobody is heard, not even we");
-    stage.add(process("ingress", "i"), 0);
-    assert_eq!(stage.found(kind, 0), Found::Breached);
-    stage.add(worker(0, 0, &[]), 0);
-    stage.add(process("ingress", "i"), 16);
-    assert_eq!(stage.found(kind, 15), Found::Clear);
-    assert_eq!(stage.found(kind, 16), Found::Breached);
-    stage.add(worker(0, 0, &[]), 17);
-    assert_eq!(stage.found(kind, 17), Found::Clear);
-    stage.add(ProcessStats { leaving: true, ..worker(0, 0, &[]) }, 18);
-    assert_eq!(stage.found(kind, 18), Found::Breached);
+    assert_eq!(stage.found(kind, 15), Found::Unknown, "nobody is heard, not even we");
+    stage.add(process("ingress", "i"), 10);
+    assert_eq!(stage.found(kind, 14), Found::Unknown, "not listened for long enough");
+    assert_eq!(stage.found(kind, 15), Found::Breached);
+    stage.add(worker(0, 0, &[]), 15);
+    stage.add(process("ingress", "i"), 30);
+    assert_eq!(stage.found(kind, 30), Found::Clear);
+    assert_eq!(stage.found(kind, 31), Found::Breached);
+    stage.add(worker(0, 0, &[]), 32);
+    assert_eq!(stage.found(kind, 32), Found::Clear);
+    stage.add(ProcessStats { leaving: true, ..worker(0, 0, &[]) }, 33);
+    assert_eq!(stage.found(kind, 33), Found::Breached);
 }
 
 #[test]
@@ -264,8 +265,8 @@ fn a_lost_replica_is_missed_until_another_comes_or_it_is_forgotten() {
     stage.add(process("worker", "w-2"), 40);
     stage.add(process("alerting", "a"), 40);
     assert_eq!(found(&stage, 40), [Found::Clear]);
-    stage.add(process("worker", "w-2"), 3700);
-    assert_eq!(stage.of(kind, 3700)[0].labels["role"], "alerting", "w-1 was replaced and is forgotten");
+    stage.add(process("worker", "w-2"), 3620);
+    assert_eq!(stage.of(kind, 3620)[0].labels["role"], "alerting", "w-1 was replaced and is forgotten");
 }
 
 #[test]
