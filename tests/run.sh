@@ -29,6 +29,10 @@ has_faketime() {
   compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || [[ -n ${PORTBROKER_LIBFAKETIME:-} ]]
 }
 
+has_prometheus() {
+  command -v promtool >/dev/null && command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null
+}
+
 # The virtual environment with the official SDKs, made anew when their list changes.
 python_environment() {
   local list=tests/clients/requirements.txt
@@ -50,6 +54,7 @@ export PORTBROKER_NATS_SERVER
 command -v redis-server >/dev/null || debian redis-server
 has_postgres || debian postgresql
 has_faketime || debian libfaketime
+has_prometheus || debian prometheus prometheus-alertmanager
 python_environment
 
 coverage=false

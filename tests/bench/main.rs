@@ -1,6 +1,7 @@
 //! How many jobs a second go from submit to result, beside the floor: what raw JetStream takes with the same disk, the
 //! same durability and no HTTP, in the same run. Compare the ratios; bare figures of two machines say nothing.
 
+mod alerts;
 mod floor;
 mod latency;
 mod load;
@@ -26,11 +27,29 @@ pub(crate) struct Options {
     /// Streamed calls a second, straight and through the gateway each, whose latencies are compared.
     #[arg(long, default_value_t = 100.0)]
     rate: f64,
+    /// Measure nothing but the time from a breaker's opening to the operator's message, of this many breakers.
+    #[arg(long, default_value_t = 0)]
+    breakers: usize,
+    /// Seconds between two of them. Telling one, and its end, takes some: a group's limit of 20 messages a minute sets
+    /// the pace.
+    #[arg(long, default_value_t = 20.0)]
+    every: f64,
+    /// A setting of every process in that measurement, for example TELEGRAM__GROUP_WAIT=0s.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("not NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
+    if options.breakers > 0 {
+        return tell_breakers(&options).await;
+    }
     let seconds = Duration::from_secs(options.seconds);
     let provider = Provider::start("direct").await;
     let plan = Cluster::plan().provider(&provider).set("WORKER__SLOTS", &options.slots).set("LOG__LEVEL", "warn");
@@ -64,4 +83,14 @@ async fn main() {
             println!("  {:<36}{straight:>12.2}{through:>12.2}{added:>12.2}", format!("{what}, {name}"));
         }
     }
+}
+
+async fn tell_breakers(options: &Options) {
+    let seconds = alerts::breakers(options.breakers, Duration::from_secs_f64(options.every), &options.set).await;
+    let [p50, p99] = [0.5, 0.99].map(|share| latency::quantile(&seconds, share));
+    let longest = seconds.last().copied().unwrap_or(f64::NAN);
+    println!("from a breaker's opening to the operator's message, seconds, {} breakers", options.breakers);
+    println!("  p50 {p50:.2}, p99 {p99:.2}, longest {longest:.2}");
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("load average at the end: {}", load.trim());
 }

@@ -1,6 +1,7 @@
 //! One role of PortBroker as a process of its own, configured by its environment alone.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
@@ -139,7 +140,7 @@ impl Process {
     ///
     /// # Panics
     /// When it has not in time.
-    pub async fn counts(&self, series: &str, value: u64) {
+    pub async fn counts(&self, series: &str, value: impl Display) {
         let url = format!("{}/metrics", self.base);
         wait::until(&format!("{series} of {value}"), READY_LIMIT, async || {
             let answer = reqwest::get(&url).await.map_err(|error| error.to_string())?;

@@ -17,6 +17,7 @@ mod kill_worker;
 mod listing;
 mod malformed;
 mod midstream;
+mod monitoring;
 mod outages;
 mod parking;
 mod pipeline;

@@ -19,6 +19,8 @@ async fn every_call_is_paid_for_somewhere() {
     let job = api.run(&prompt("fake", "how much")).await;
     // 9 tokens at 2 and 3 at 8 millionths of a dollar.
     assert_eq!(job["attempts"][0]["cost_micros"], 42, "{job}");
+    let cost = r#"portbroker_cost_dollars_total{model="fake",provider="fake"}"#;
+    cluster.workers[0].counts(cost, 0.000_042).await;
 
     let id = api.submit(&prompt("fake", "a worker is lost")).await;
     provider.open(1).await;

@@ -2,7 +2,8 @@
 
 use context::Saved;
 use prometheus::{
-    Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    CounterVec, Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry,
 };
 use runtime::metrics::registered;
 
@@ -73,6 +74,8 @@ pub(crate) struct WorkerMetrics {
     pub(crate) discarded: IntCounter,
     /// `portbroker_dead_letters_total`
     pub(crate) dead: IntCounter,
+    /// `portbroker_cost_dollars_total{provider,model}`
+    pub(crate) cost: CounterVec,
     /// `portbroker_wasted_*`
     pub(crate) waste: WasteMetrics,
 }
@@ -88,6 +91,7 @@ impl WorkerMetrics {
         let timing = |name, help| HistogramOpts::new(name, help).buckets(seconds.clone());
         let waits = timing("portbroker_job_queue_seconds", "From acceptance to the first claim");
         let runs = timing("portbroker_job_run_seconds", "From claim to result, in one worker");
+        let cost = Opts::new("portbroker_cost_dollars_total", "What provider calls cost, as far as prices are known");
         let tries = HistogramOpts::new("portbroker_job_attempts", "Provider requests of a job that ended")
             .buckets(vec![0.0, 1.0, 2.0, 3.0, 5.0, 8.0]);
         let ratios = Opts::new(
@@ -109,6 +113,7 @@ impl WorkerMetrics {
             estimate_ratio: registered(registry, GaugeVec::new(ratios, &["provider", "model"])?)?,
             discarded: counter("portbroker_results_discarded_total", "Results that came after the job had ended")?,
             dead: counter("portbroker_dead_letters_total", "Jobs put into DEAD")?,
+            cost: registered(registry, CounterVec::new(cost, &["provider", "model"])?)?,
             waste: WasteMetrics::register(registry)?,
         })
     }

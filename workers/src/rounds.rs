@@ -211,7 +211,7 @@ impl<'a> Rounds<'a> {
                 }
                 let cost_micros = cost(prices, usage);
                 self.worker.totals.answered(&plan.provider);
-                self.worker.totals.spent(cost_micros);
+                self.worker.paid(&plan, cost_micros);
                 let end = Resolution { number: Some(number), outcome: Outcome::Ok, error: None, usage, cost_micros };
                 let ends = std::iter::once(end).chain(self.ends()).collect();
                 Asked::Answered(Ending::answered(&plan.provider, answer.response, ends, notes))

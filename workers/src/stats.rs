@@ -64,8 +64,8 @@ impl Totals {
     }
 
     /// A call was paid for.
-    pub(crate) fn spent(&self, cost_micros: Option<u64>) {
-        self.cost_micros.fetch_add(cost_micros.unwrap_or_default(), Ordering::Relaxed);
+    pub(crate) fn spent(&self, cost_micros: u64) {
+        self.cost_micros.fetch_add(cost_micros, Ordering::Relaxed);
     }
 
     /// A call of this provider was answered.
@@ -161,14 +161,13 @@ mod tests {
         totals.answered("a");
         totals.refused("b", true);
         totals.refused("b", false);
-        totals.spent(Some(5));
-        totals.spent(None);
+        totals.spent(5);
         let interval = std::mem::take(&mut *totals.interval());
         assert_eq!((interval.succeeded, interval.failed, interval.dead_letters), (1, 1, 1));
         assert_eq!(interval.durations_ms, [30, u32::MAX]);
         assert_eq!(interval.providers["a"], ProviderStats { answered: 1, ..ProviderStats::default() });
         assert_eq!(interval.providers["b"], ProviderStats { answered: 0, failed: 2, unauthorized: 1 });
-        totals.spent(Some(6));
+        totals.spent(6);
         assert!(totals.interval().providers.is_empty());
         assert_eq!(totals.cost_micros.load(Ordering::Relaxed), 11);
     }

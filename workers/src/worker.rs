@@ -58,7 +58,7 @@ impl Worker {
     pub(crate) fn wasted(&self, reason: Reason, plan: &Plan, end: &Resolution) {
         // A lost result was counted when it came.
         if reason != Reason::LostResult {
-            self.totals.spent(end.cost_micros);
+            self.paid(plan, end.cost_micros);
         }
         let model = self.known_model(Some(&plan.provider), &plan.model);
         self.metrics.waste.count(&Waste::of(reason, &plan.provider, model, end));
@@ -69,6 +69,14 @@ impl Worker {
         let factor = self.estimates.observe(plan, estimated, usage.input_tokens);
         let model = self.known_model(Some(&plan.provider), &plan.model);
         self.metrics.estimate_ratio.with_label_values(&[&plan.provider, model]).set(factor.ratio());
+    }
+
+    /// Counts what a call cost, whatever came of it.
+    pub(crate) fn paid(&self, plan: &Plan, cost_micros: Option<u64>) {
+        let Some(micros) = cost_micros else { return };
+        self.totals.spent(micros);
+        let model = self.known_model(Some(&plan.provider), &plan.model);
+        self.metrics.cost.with_label_values(&[plan.provider.as_str(), model]).inc_by(micros as f64 / 1e6);
     }
 
     /// `model` if a provider is configured for it, else `other`: a label must never be what a client wrote.
