@@ -18,7 +18,8 @@ pub(crate) struct Roster {
 
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    first: Timestamp,
+    /// When it began: by its own clock, but not after we first heard of it.
+    began: Timestamp,
     last: Timestamp,
     leaving: bool,
 }
@@ -40,17 +41,18 @@ impl Roster {
         Self { known: BTreeMap::new(), heard_at: None }
     }
 
-    /// A process of this role and name spoke.
-    pub(crate) fn hear(&mut self, key: &(String, String), leaving: bool, now: Timestamp) {
+    /// A process of this role and name spoke, which began at `started` by its own clock if it says so.
+    pub(crate) fn hear(&mut self, key: &(String, String), started: Timestamp, leaving: bool, now: Timestamp) {
         self.heard_at = Some(now);
         if self.known.len() >= MOST && !self.known.contains_key(key) {
             let silent = self.known.iter().min_by_key(|(_, known)| known.last).map(|(key, _)| key.clone());
             silent.map(|key| self.known.remove(&key));
         }
-        let known = self.known.entry(key.clone()).or_insert(Known { first: now, last: now, leaving });
+        let began = if started == Timestamp::default() { now } else { started.min(now) };
+        let known = self.known.entry(key.clone()).or_insert(Known { began, last: now, leaving });
         // One that comes back under its name is a new process if it said goodbye before.
         if known.leaving && !leaving {
-            known.first = now;
+            known.began = began;
         }
         (known.last, known.leaving) = (now, leaving);
     }
@@ -75,10 +77,10 @@ impl Roster {
         }
         lost.sort_by_key(|(_, last)| *last);
         let mut newcomers: Vec<(&str, Timestamp)> =
-            self.known.iter().map(|((role, _), known)| (role.as_str(), known.first)).collect();
-        newcomers.sort_by_key(|(_, first)| *first);
-        for (role, first) in newcomers {
-            let free = |(one, last): &&mut (Lost<'_>, Timestamp)| one.role == role && !one.replaced && *last < first;
+            self.known.iter().map(|((role, _), known)| (role.as_str(), known.began)).collect();
+        newcomers.sort_by_key(|(_, began)| *began);
+        for (role, began) in newcomers {
+            let free = |(one, last): &&mut (Lost<'_>, Timestamp)| one.role == role && !one.replaced && *last < began;
             if let Some((one, _)) = lost.iter_mut().find(free) {
                 one.replaced = true;
             }
@@ -99,7 +101,7 @@ mod tests {
     }
 
     fn hear(roster: &mut Roster, instance: &str, second: u64) {
-        roster.hear(&("worker".to_owned(), instance.to_owned()), false, at(second));
+        roster.hear(&("worker".to_owned(), instance.to_owned()), Timestamp::default(), false, at(second));
     }
 
     fn missing(roster: &Roster, second: u64) -> Vec<&str> {
@@ -112,7 +114,7 @@ mod tests {
         let mut roster = Roster::new();
         hear(&mut roster, "a", 0);
         hear(&mut roster, "b", 0);
-        roster.hear(&("worker".to_owned(), "b".to_owned()), true, at(1));
+        roster.hear(&("worker".to_owned(), "b".to_owned()), at(0), true, at(1));
         assert_eq!(missing(&roster, 15), Vec::<&str>::new());
         assert_eq!(missing(&roster, 16), ["a"]);
         hear(&mut roster, "a", 60);
@@ -124,7 +126,7 @@ mod tests {
         let mut roster = Roster::new();
         hear(&mut roster, "a", 0);
         hear(&mut roster, "b", 0);
-        roster.hear(&("ingress".to_owned(), "i".to_owned()), true, at(5));
+        roster.hear(&("ingress".to_owned(), "i".to_owned()), at(5), true, at(5));
         assert_eq!(missing(&roster, 20), ["a", "b"]);
         hear(&mut roster, "c", 20);
         assert_eq!(missing(&roster, 20), ["b"]);
@@ -133,6 +135,20 @@ mod tests {
         // A replacement that is lost itself has replaced all the same, and is missing in its turn.
         hear(&mut roster, "c", 22);
         assert_eq!(missing(&roster, 37), ["d"]);
+    }
+
+    #[test]
+    fn one_that_was_there_before_replaces_nobody() {
+        let mut roster = Roster::new();
+        hear(&mut roster, "a", 2);
+        let b = ("worker".to_owned(), "b".to_owned());
+        roster.hear(&b, at(1), false, at(4));
+        roster.hear(&b, at(1), false, at(20));
+        assert_eq!(missing(&roster, 20), ["a"]);
+        // Nor does one whose clock is ahead, before it is there.
+        roster.hear(&("worker".to_owned(), "c".to_owned()), at(900), false, at(20));
+        assert_eq!(roster.known[&("worker".to_owned(), "c".to_owned())].began, at(20));
+        assert_eq!(missing(&roster, 20), Vec::<&str>::new());
     }
 
     #[test]

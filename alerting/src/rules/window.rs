@@ -75,7 +75,7 @@ impl Window {
     pub(crate) fn add(&mut self, mut stats: ProcessStats, now: Timestamp) {
         self.expire(now);
         let key = (stats.role.clone(), stats.instance.clone());
-        self.roster.hear(&key, stats.leaving, now);
+        self.roster.hear(&key, stats.started_at, stats.leaving, now);
         if self.processes.len() >= MAX_PROCESSES && !self.processes.contains_key(&key) {
             return;
         }
