@@ -9,6 +9,11 @@ use runtime::metrics::registered;
 
 use crate::waste::WasteMetrics;
 
+/// Whether a pruned request begins as the one before: it does not, it does.
+const PREFIXES: [&str; 2] = ["changed", "stable"];
+/// What makes room, in order.
+const LAYERS: [&str; 2] = ["clear_tool_results", "drop_turns"];
+
 /// Series of what pruning does.
 #[derive(Clone)]
 pub(crate) struct ContextMetrics {
@@ -27,18 +32,23 @@ impl ContextMetrics {
         let pruned = "Requests pruned, by whether they still begin as the one before: a provider's prompt cache hits";
         let saved = "Input tokens that pruning saved, by layer";
         let summaries = "Input tokens of summaries in place of what was dropped";
-        Ok(Self {
+        let metrics = Self {
             pruned: counters("portbroker_context_pruned_total", pruned, "prefix")?,
             saved: counters("portbroker_context_tokens_saved_total", saved, "layer")?,
             summaries: registered(registry, IntCounter::new("portbroker_context_summary_tokens_total", summaries)?)?,
-        })
+        };
+        // Rates of what has not happened yet are zero, not absent.
+        PREFIXES.iter().for_each(|prefix| drop(metrics.pruned.with_label_values(&[prefix])));
+        LAYERS.iter().for_each(|layer| drop(metrics.saved.with_label_values(&[layer])));
+        Ok(metrics)
     }
 
     /// Counts a request of which something was left out.
     pub(crate) fn pruned(&self, saved: Saved, is_stable: bool) {
-        self.pruned.with_label_values(&[if is_stable { "stable" } else { "changed" }]).inc();
-        self.saved.with_label_values(&["clear_tool_results"]).inc_by(saved.cleared);
-        self.saved.with_label_values(&["drop_turns"]).inc_by(saved.dropped);
+        self.pruned.with_label_values(&[PREFIXES[usize::from(is_stable)]]).inc();
+        for (layer, tokens) in LAYERS.iter().zip([saved.cleared, saved.dropped]) {
+            self.saved.with_label_values(&[layer]).inc_by(tokens);
+        }
         self.summaries.inc_by(saved.summary);
     }
 }

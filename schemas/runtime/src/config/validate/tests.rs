@@ -17,9 +17,16 @@ const KEY: &str = r#"[{ key = "0123456789abcdef", tenant = "acme" }]"#;
 
 const FERNET: &str = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=";
 
+fn refused(settings: &[(&str, &str)]) {
+    for (field, value) in settings {
+        let found = wrong(&[(field, value)]);
+        assert_eq!(found.len(), 1, "{field} = {value}: {found:?}");
+    }
+}
+
 #[test]
 fn a_setting_out_of_its_range_is_refused() {
-    for (field, value) in [
+    refused(&[
         ("data_dir", ""),
         ("streams.replicas", "2"),
         ("streams.jobs_max_bytes", "-1"),
@@ -47,6 +54,29 @@ fn a_setting_out_of_its_range_is_refused() {
         ("streams.max_ack_pending", "100"),
         ("retry.initial", "31s"),
         ("breaker.open_for", "100years"),
+        ("nats.url", "http://host"),
+        ("nats.url", "nats://a,,nats://b"),
+        ("nats.cert_file", "Cargo.toml"),
+        ("nats.key_file", "Cargo.toml"),
+        ("nats.password", "secret"),
+        ("nats.ca_file", "not/there.pem"),
+        ("database.url", "mysql://host/name"),
+        ("redis.url", "host:6379"),
+        ("providers.file", "not/there.toml"),
+        ("sessions.max_bytes", "700001"),
+        ("sessions.idle_expiry", "10m 30s"),
+        ("sessions.encryption_key", "not a key"),
+        ("sessions.previous_keys", "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=,x"),
+        ("sessions.password", "long enough for one"),
+        ("log.format", "xml"),
+        ("log.level", "loud=very"),
+        ("ops.listen", "9090"),
+    ]);
+}
+
+#[test]
+fn a_setting_of_alerting_out_of_its_range_is_refused() {
+    refused(&[
         ("alerts.rules.error_rate.threshold", "1.1"),
         ("alerts.rules.error_rate.threshold", "-0.1"),
         ("alerts.rules.error_rate.threshold", "NaN"),
@@ -69,23 +99,9 @@ fn a_setting_out_of_its_range_is_refused() {
         ("alerts.inhibitions", r#"[{ source = ["kind=disk"], target = ["a=~.*"] }]"#),
         ("alerts.inhibitions", r#"[{ source = ["kind=disk"], target = ["a=b"], equal = [""] }]"#),
         ("alerts.inhibitions", r#"[{ source = ["kind=disk"], target = ["a=b"], equals = ["c"] }]"#),
-        ("nats.url", "http://host"),
-        ("nats.url", "nats://a,,nats://b"),
-        ("nats.cert_file", "Cargo.toml"),
-        ("nats.key_file", "Cargo.toml"),
-        ("nats.password", "secret"),
-        ("nats.ca_file", "not/there.pem"),
-        ("database.url", "mysql://host/name"),
-        ("redis.url", "host:6379"),
-        ("providers.file", "not/there.toml"),
         ("telegram.token", "123:abc"),
         ("telegram.chat_id", "operators"),
         ("telegram.api_url", "api.telegram.org"),
-        ("sessions.max_bytes", "700001"),
-        ("sessions.idle_expiry", "10m 30s"),
-        ("sessions.encryption_key", "not a key"),
-        ("sessions.previous_keys", "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=,x"),
-        ("sessions.password", "long enough for one"),
         ("telegram.allowed_users", "[-100123]"),
         ("telegram.allowed_users", "[\"me\"]"),
         ("telegram.portal_url", "jobs.example.com"),
@@ -96,13 +112,7 @@ fn a_setting_out_of_its_range_is_refused() {
         ("telegram.routes", r#"[{ chat = "-1", topic = 0 }]"#),
         ("telegram.routes", r#"[{ matchers = ["nonsense"], chat = "-1" }]"#),
         ("telegram.routes", r#"[{ quiet = "22:00", chat = "-1" }]"#),
-        ("log.format", "xml"),
-        ("log.level", "loud=very"),
-        ("ops.listen", "9090"),
-    ] {
-        let found = wrong(&[(field, value)]);
-        assert_eq!(found.len(), 1, "{field} = {value}: {found:?}");
-    }
+    ]);
 }
 
 #[test]
