@@ -30,5 +30,6 @@ mod secrets;
 mod sessions;
 mod shutdown;
 mod single_process;
+mod summaries;
 mod sweeper;
 mod waste;
