@@ -9,6 +9,7 @@ use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 use crate::chat::ChatRequest;
 pub use crate::context::{ContextOptions, ContextStrategy};
 use crate::id::JobId;
+use crate::session::SummaryRange;
 use crate::state::Warning;
 use crate::timestamp::Timestamp;
 
@@ -97,6 +98,9 @@ pub struct JobHead {
     /// The one provider that may be asked; any that serves the model when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// What an internal job sums up. No client submitted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summarizes: Option<Box<SummaryRange>>,
 }
 
 /// A job, as it lies in JOBS and DELAYED.
@@ -159,6 +163,9 @@ pub struct Kept {
     /// The request, or where it is, if it is to be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Payload>,
+    /// Whether the client wants its session to be summed up, where it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summarize: Option<bool>,
 }
 
 /// The request, or where it is when it is larger than a NATS message may be.

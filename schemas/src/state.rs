@@ -224,6 +224,9 @@ pub struct JobResult {
     /// The number of this turn in its session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn: Option<u64>,
+    /// The summary in its prompt covered its session's turns up to this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary_turns: Option<u64>,
     /// How the answer was cut into the deltas that were published, so that they can be made again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,

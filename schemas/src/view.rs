@@ -9,6 +9,7 @@ use crate::chat::{Message, Usage};
 use crate::error::ErrorBody;
 use crate::id::JobId;
 use crate::job::{Job, JobHead, Lane};
+use crate::session::SummaryRange;
 use crate::state::{Attempt, ContextReport, JobState, Phase, Warning};
 use crate::timestamp::Timestamp;
 
@@ -84,6 +85,9 @@ pub struct JobView {
     /// Its number among the session's turns, once it is one of them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub turn: Option<u64>,
+    /// What an internal job sums up.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub summarizes: Option<Box<SummaryRange>>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its first attempt began.
@@ -153,6 +157,7 @@ impl JobView {
             lane: head.lane,
             session: head.session.clone(),
             turn: None,
+            summarizes: head.summarizes.clone(),
             created_at: head.created_at,
             started_at: None,
             finished_at: None,

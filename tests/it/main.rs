@@ -32,6 +32,7 @@ mod secrets;
 mod sessions;
 mod shutdown;
 mod single_process;
+mod summaries;
 mod sweeper;
 mod telegram_bot;
 mod waste;

@@ -1,6 +1,6 @@
 //! The history of jobs on real servers: both databases pass one suite, come late and go, and are told what the broker says.
 
-mod fixture;
+pub(crate) mod fixture;
 mod suite;
 
 use std::collections::BTreeMap;

@@ -4,6 +4,8 @@ mod crash;
 mod keys;
 mod storm;
 
+pub(crate) use keys::{holds, stored};
+
 use std::time::Duration;
 
 use harness::api::{Api, JOB_LIMIT, output_text, prompt};
@@ -15,14 +17,14 @@ use runtime::clock;
 use serde_json::{Value, json};
 
 /// A turn of the session `name`.
-fn turn(model: &str, name: &str, text: &str) -> Value {
+pub(crate) fn turn(model: &str, name: &str, text: &str) -> Value {
     let mut body = prompt(model, text);
     body["session"] = json!(name);
     body
 }
 
 /// The session, read by its client.
-async fn session(api: &Api, name: &str) -> Value {
+pub(crate) async fn session(api: &Api, name: &str) -> Value {
     api.get(&format!("/v1/sessions/{name}")).await.expect(200).body
 }
 
@@ -38,7 +40,7 @@ fn said(session: &Value) -> Vec<(String, String)> {
 }
 
 /// What a provider was asked, message by message.
-fn asked(call: &Call) -> Vec<(String, String)> {
+pub(crate) fn asked(call: &Call) -> Vec<(String, String)> {
     let messages = call.body["messages"].as_array().unwrap().iter();
     messages
         .map(|one| (one["role"].as_str().unwrap().to_owned(), one["content"].as_str().unwrap().to_owned()))

@@ -40,6 +40,8 @@ const LONGEST_TRACE: usize = 192 * 1024;
 pub(crate) struct Notes {
     /// What pruning did.
     pub(crate) context: Option<ContextReport>,
+    /// The summary in the prompt covers its session's turns up to this one.
+    pub(crate) summary_turns: Option<u64>,
     /// What its client should know.
     pub(crate) warnings: Vec<Warning>,
     /// How the answer was streamed.
@@ -64,6 +66,7 @@ impl Ending {
             finish: Some(response.finish),
             usage: response.usage,
             context: notes.context,
+            summary_turns: notes.summary_turns,
             warnings: notes.warnings,
             trace: notes.trace.filter(|trace| trace.size() <= LONGEST_TRACE),
             logprobs: response.logprobs,

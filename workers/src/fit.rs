@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use context::{Budget, Counter, Factor, Meter, Pruned, Saved, Tokenizer, budget_for, prune};
+use context::{Budget, Counter, Factor, Meter, Pruned, Saved, Tokenizer, budget_for};
 use schemas::catalog::Candidate;
 use schemas::chat::{Block, ChatRequest, Message};
 use schemas::envelope;
@@ -13,6 +13,7 @@ use schemas::job::{ContextOptions, Job, Payload};
 use schemas::state::{ContextReport, Warning};
 
 use crate::provider::echo::{CountTokens, Countable};
+use crate::told::Told;
 use crate::worker::Worker;
 
 /// Messages from which on counting leaves the async threads.
@@ -28,6 +29,8 @@ pub(crate) struct Fitted {
     pub(crate) report: ContextReport,
     /// What each layer of pruning saved.
     saved: Saved,
+    /// The summary in it covers its session's turns up to this one.
+    pub(crate) summary_turns: Option<u64>,
     /// What the client should know of it.
     pub(crate) warnings: Vec<Warning>,
     /// Input tokens as estimated, uncorrected, where the provider's figure can better the next estimate.
@@ -53,10 +56,11 @@ pub(crate) async fn load(worker: &Worker, job: &Job) -> Result<Arc<ChatRequest>,
     }
 }
 
-/// Fits `request` to the candidate's model.
+/// Fits `request` to the candidate's model. What is `told` may stand in for its beginning.
 pub(crate) async fn fit(
     worker: &Worker,
     request: &Arc<ChatRequest>,
+    told: &Arc<Told>,
     candidate: &Candidate<'_>,
     options: &ContextOptions,
 ) -> Result<Fitted, Failure> {
@@ -64,9 +68,9 @@ pub(crate) async fn fit(
     let mut budget = budget_for(candidate.model, request, options);
     budget.room = budget.room.with_margin(tokenizer.margin());
     let factor = worker.estimates.factor(&candidate.provider.name, &candidate.upstream);
-    let (request, counter) = (Arc::clone(request), worker.counter.clone());
+    let (request, told, counter) = (Arc::clone(request), Arc::clone(told), worker.counter.clone());
     let large = is_large(&request);
-    let work = move || prune_shared(&request, &budget, &counter.meter(tokenizer).corrected(factor));
+    let work = move || prune_shared(&request, &told, &budget, &counter.meter(tokenizer).corrected(factor));
     let mut fitted = if large {
         let counted = tokio::task::spawn_blocking(work).await;
         counted.map_err(|_| Failure::new(ErrorCode::Internal, "the conversation could not be counted"))??
@@ -80,13 +84,18 @@ pub(crate) async fn fit(
     Ok(fitted)
 }
 
-fn prune_shared(request: &Arc<ChatRequest>, budget: &Budget, meter: &Meter<'_>) -> Result<Fitted, Failure> {
-    let Pruned { request: pruned, report, saved, warnings } = prune(request, budget, meter, None)?;
+fn prune_shared(
+    request: &Arc<ChatRequest>,
+    told: &Told,
+    budget: &Budget,
+    meter: &Meter<'_>,
+) -> Result<Fitted, Failure> {
+    let (Pruned { request: pruned, report, saved, warnings }, summary_turns) = told.prune(request, budget, meter)?;
     let request = match pruned {
         Cow::Borrowed(_) => Arc::clone(request),
         Cow::Owned(shorter) => Arc::new(shorter),
     };
-    Ok(Fitted { request, report, saved, warnings, estimated: None })
+    Ok(Fitted { request, report, saved, summary_turns, warnings, estimated: None })
 }
 
 /// What was estimated of a request of nothing but text: the cost of anything else is a rule's, and would blame the text.

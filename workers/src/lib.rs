@@ -14,6 +14,7 @@ pub mod provider;
 mod rounds;
 mod session;
 mod stats;
+mod told;
 mod waste;
 mod worker;
 

@@ -38,7 +38,7 @@ async fn claim_and_run(worker: &Worker, delivery: Delivery) {
     if let Some(wait) = session::held_back(worker, &delivery.job).await {
         return delivery.put_off(wait).await;
     }
-    let head = delivery.job.head.clone();
+    let (id, head) = (delivery.job.id, delivery.job.head.clone());
     let route = worker.providers.route(&head.model, head.provider.as_deref(), worker.broker.now());
     let plan = first_plan(&route);
     let repeated = worker.seen.seen(delivery.job.id).await == Some(true);
@@ -51,7 +51,7 @@ async fn claim_and_run(worker: &Worker, delivery: Delivery) {
         Ok(Claimed::Settled(outcome)) => tracing::debug!(outcome, "delivery settled without a claim"),
         Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "job not claimed"),
     }
-    session::settle(worker, &head).await;
+    session::settle(worker, id, &head).await;
 }
 
 async fn run(worker: &Worker, lease: Lease, route: Route<'_>, started: Instant) {
@@ -95,8 +95,10 @@ async fn settle(worker: &Worker, lease: Lease, ending: Ending, started: Instant)
                 tracing::error!(error = &error as &dyn std::error::Error, "job not parked: its lease will lapse");
             }
         }
-        Ending::Finish { phase, result, ends } => {
+        Ending::Finish { phase, mut result, ends } => {
             let (id, head) = (lease.job.id, lease.job.head.clone());
+            // Nobody would replay a summary.
+            result.dead &= head.summarizes.is_none();
             let ledger = lease.ledger(&ends).await;
             let summary = Summary::of(phase, &result, ledger.len(), started.elapsed());
             // Who answered; nobody did where the job ends otherwise.

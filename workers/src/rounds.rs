@@ -21,7 +21,8 @@ use crate::provider::call::CallError;
 use crate::provider::limit::Held;
 use crate::provider::retry::{Next, Round};
 use crate::provider::route::Route;
-use crate::session;
+use crate::session::{self, Loaded};
+use crate::told::Told;
 use crate::waste::Reason;
 use crate::worker::Worker;
 use leg::{Leg, Ready};
@@ -46,6 +47,7 @@ pub(crate) struct Rounds<'a> {
     /// What is on its way, and how those before went where the ledger does not have that yet.
     flight: &'a Flight,
     request: Arc<ChatRequest>,
+    told: Arc<Told>,
     /// The attempt that stands open in the ledger, not yet sent.
     open: Option<Plan>,
     notes: Notes,
@@ -79,9 +81,9 @@ impl<'a> Rounds<'a> {
         let open = first_plan(&route);
         let notes = Notes { warnings: lease.job.warnings.clone(), ..Notes::default() };
         match session::load(worker, &lease.job).await {
-            Ok((request, turn)) => {
+            Ok(Loaded { request, told, turn }) => {
                 let hedge_after = worker.providers.registry().catalog().routing(&request.model).hedge_after;
-                let rounds = Self { worker, lease, flight, request, open, notes, hedge_after };
+                let rounds = Self { worker, lease, flight, request, told, open, notes, hedge_after };
                 Ok(rounds.ask_all(route).await?.of_turn(turn))
             }
             Err(failure) => Ok(Ending::failed(failure, flight.all_ends(Outcome::Aborted), notes)),
@@ -173,10 +175,10 @@ impl<'a> Rounds<'a> {
     /// Fits the request to `candidate`'s model and takes the right to send it.
     async fn ready(&self, candidate: Candidate<'a>, patience: Duration) -> Result<Ready<'a>, Unready> {
         let worker = self.worker;
-        let fitted = fit::fit(worker, &self.request, &candidate, &self.lease.job.context).await;
-        let Fitted { request, report, warnings, estimated, .. } = fitted.map_err(Unready::Unfit)?;
+        let fitted = fit::fit(worker, &self.request, &self.told, &candidate, &self.lease.job.context).await;
+        let Fitted { request, report, summary_turns, warnings, estimated, .. } = fitted.map_err(Unready::Unfit)?;
         let warnings = self.lease.job.warnings.iter().cloned().chain(warnings).collect();
-        let notes = Notes { context: Some(report), warnings, trace: None, estimated };
+        let notes = Notes { context: Some(report), summary_turns, warnings, trace: None, estimated };
         let admitted = worker.providers.admit(candidate, patience, worker.broker.now()).await;
         Ok(Ready { admitted: admitted.map_err(Unready::Held)?, request, notes })
     }

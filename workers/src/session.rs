@@ -7,10 +7,12 @@ use broker::{BrokerError, CountTokens, Gate, SessionError};
 use context::{Counter, Tokenizer};
 use schemas::chat::ChatRequest;
 use schemas::error::Failure;
+use schemas::id::JobId;
 use schemas::job::{Job, JobHead};
 use schemas::session::{History, prompt};
 
 use crate::fit;
+use crate::told::Told;
 use crate::worker::Worker;
 
 /// When a turn is looked at again whose session cannot be asked.
@@ -34,16 +36,27 @@ pub(crate) async fn held_back(worker: &Worker, job: &Job) -> Option<Duration> {
     }
 }
 
-/// The request of a job as its model is asked, and its number among the turns of its session, if it has one.
-pub(crate) async fn load(worker: &Worker, job: &Job) -> Result<(Arc<ChatRequest>, Option<u64>), Failure> {
+/// What a model is to be asked.
+pub(crate) struct Loaded {
+    /// All of it, not fitted to any model.
+    pub(crate) request: Arc<ChatRequest>,
+    /// What may stand in for its beginning.
+    pub(crate) told: Arc<Told>,
+    /// Its number among the turns of its session, if it has one.
+    pub(crate) turn: Option<u64>,
+}
+
+/// A job's request, behind what its session holds.
+pub(crate) async fn load(worker: &Worker, job: &Job) -> Result<Loaded, Failure> {
     let request = fit::load(worker, job).await?;
-    let Some(name) = &job.head.session else { return Ok((request, None)) };
+    let plain = |request, turn| Loaded { request, told: Arc::default(), turn };
+    let Some(name) = &job.head.session else { return Ok(plain(request, None)) };
     let history = history(worker, &job.head.tenant, name).await?;
-    let number = history.as_ref().map_or(1, History::next_number);
-    let Some(history) = history else { return Ok((request, Some(number))) };
+    let turn = Some(history.as_ref().map_or(1, History::next_number));
+    let Some(history) = history else { return Ok(plain(request, turn)) };
     let mut request = Arc::unwrap_or_clone(request);
     request.messages = prompt(history.messages(), request.messages);
-    Ok((Arc::new(request), Some(number)))
+    Ok(Loaded { request: Arc::new(request), told: Arc::new(Told::of(&history, &job.context)), turn })
 }
 
 /// Waits for the broker: whoever loses the lease meanwhile drops this.
@@ -62,8 +75,12 @@ async fn history(worker: &Worker, tenant: &str, name: &str) -> Result<Option<His
     }
 }
 
-/// Settles what has ended at the head of a job's line. Undone, it is done before the next turn.
-pub(crate) async fn settle(worker: &Worker, head: &JobHead) {
+/// Settles what has ended at the head of a job's line, or takes the summary that the job made. Undone, it is done at the
+/// next turn.
+pub(crate) async fn settle(worker: &Worker, id: JobId, head: &JobHead) {
+    if let Err(error) = worker.sessions.fold(id, head).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "a summary is not taken yet: the next turn will");
+    }
     let Some(name) = &head.session else { return };
     if let Err(error) = worker.sessions.settle(&head.tenant, name).await {
         tracing::warn!(error = &error as &dyn std::error::Error, "a turn is not settled yet: whoever looks next will");

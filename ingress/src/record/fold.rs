@@ -57,6 +57,8 @@ pub(super) struct Row {
     pub(super) seq: i64,
     pub(super) document: String,
     pub(super) expires_at: i64,
+    /// No client submitted it.
+    pub(super) internal: bool,
     /// What it adds to its day's usage, once it has ended.
     pub(super) usage: Option<DailyUsage>,
 }
@@ -80,6 +82,7 @@ impl Row {
             finished_at: view.finished_at.map(Timestamp::as_millis),
             seq: saturated(entry.seq),
             document: serde_json::to_string(view)?,
+            internal: view.summarizes.is_some(),
             expires_at: last_change(view).after(history).as_millis(),
         })
     }

@@ -15,8 +15,9 @@ use super::{Backend, usage_of};
 
 /// One array a column: the statement is the same for every number of rows, so the server plans it once.
 const JOBS: &str = "INSERT INTO jobs (id, tenant, status, model, provider, lane, created_at, started_at, finished_at, \
-     seq, document, expires_at) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], \
-     $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[])";
+     seq, document, expires_at, internal) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], \
+     $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], \
+     $13::boolean[])";
 
 const DAYS: &str = "INSERT INTO usage_daily (tenant, day, model, jobs, input_tokens, output_tokens) \
      SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])";
@@ -122,6 +123,7 @@ async fn upsert_jobs(connection: &mut PgConnection, rows: &[Row]) -> Result<Vec<
         .bind(column(rows, |row| row.seq))
         .bind(column(rows, |row| row.document.as_str()))
         .bind(column(rows, |row| row.expires_at))
+        .bind(column(rows, |row| row.internal))
         .fetch_all(connection)
         .await
 }

@@ -30,6 +30,8 @@ pub(super) struct Selection {
     pub(super) statuses: Vec<&'static str>,
     pub(super) model: Option<String>,
     pub(super) lane: Option<&'static str>,
+    /// Also those that no client submitted.
+    pub(super) internal: bool,
     /// Behind this `created_at` and id.
     pub(super) after: Option<(i64, String)>,
     pub(super) limit: i64,
@@ -59,6 +61,9 @@ impl Selection {
         }
         if let Some(lane) = self.lane {
             query.push(" AND lane = ").push_bind(lane);
+        }
+        if !self.internal {
+            query.push(" AND NOT internal");
         }
         if let Some((created_at, id)) = &self.after {
             query.push(" AND (created_at, id) < (").push_bind(*created_at).push(", ").push_bind(id.clone()).push(")");

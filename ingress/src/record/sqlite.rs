@@ -16,7 +16,7 @@ use super::fold::{DailyUsage, Row, rolled_up};
 use super::query::{ADD_USAGE, GET, Selection, UPSERT_JOBS, USAGE};
 use super::{Backend, usage_of};
 
-/// Rows of one statement: 12 parameters each, of SQLite's 32,766.
+/// Rows of one statement: 13 parameters each, of SQLite's 32,766.
 const ROWS_PER_STATEMENT: usize = 512;
 
 const PRUNE: &str =
@@ -130,13 +130,14 @@ async fn create_private(file: &Path) -> std::io::Result<()> {
 async fn upsert_jobs(connection: &mut SqliteConnection, rows: &[Row]) -> Result<Vec<String>, sqlx::Error> {
     let mut query = QueryBuilder::<Sqlite>::new(
         "INSERT INTO jobs (id, tenant, status, model, provider, lane, created_at, started_at, finished_at, seq, \
-         document, expires_at) ",
+         document, expires_at, internal) ",
     );
     query.push_values(rows, |mut values, row| {
         values.push_bind(&row.id).push_bind(&row.tenant).push_bind(row.status).push_bind(&row.model);
         values.push_bind(&row.provider).push_bind(row.lane);
         values.push_bind(row.created_at).push_bind(row.started_at).push_bind(row.finished_at);
         values.push_bind(row.seq).push_bind(&row.document).push_bind(row.expires_at);
+        values.push_bind(row.internal);
     });
     query.push(UPSERT_JOBS).build_query_scalar().persistent(false).fetch_all(connection).await
 }

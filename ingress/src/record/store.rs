@@ -31,6 +31,8 @@ pub struct Filter {
     pub model: Option<String>,
     /// The lane.
     pub lane: Option<Lane>,
+    /// Also those that no client submitted: summaries of sessions.
+    pub internal: bool,
 }
 
 /// Some jobs, newest first.
@@ -121,6 +123,7 @@ impl Store {
             statuses: filter.status.iter().map(|status| (*status).into()).collect(),
             model: filter.model.as_deref().map(column),
             lane: filter.lane.map(Into::into),
+            internal: filter.internal,
             after: after.map(|cursor| (cursor.created_at.as_millis(), cursor.id.to_string())),
             // One more than asked for tells whether there are more.
             limit: i64::from(limit) + 1,

@@ -51,6 +51,7 @@ pub(super) fn view(number: u128, status: Status) -> JobView {
         lane: Lane::Normal,
         session: None,
         turn: None,
+        summarizes: None,
         created_at: Timestamp::default(),
         started_at: None,
         finished_at: None,

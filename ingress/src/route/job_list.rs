@@ -56,6 +56,7 @@ impl Query {
                 "cursor" => parsed.after = Some(cursor(&value)?),
                 "status" => parsed.filter.status.extend(statuses(&value)?),
                 "model" => parsed.filter.model = Some(value.into_owned()),
+                "internal" => parsed.filter.internal = internal(&value)?,
                 "lane" => parsed.filter.lane = Some(parse_lane("lane", &value)?),
                 _ => return Err(unknown(&name)),
             }
@@ -80,9 +81,14 @@ fn statuses(text: &str) -> Result<Vec<Status>, Failure> {
     text.split(',').map(status).collect()
 }
 
+/// Whether jobs that no client submitted are listed too.
+fn internal(text: &str) -> Result<bool, Failure> {
+    text.parse().map_err(|_| Failure::invalid("internal", "expected true or false"))
+}
+
 fn unknown(name: &str) -> Failure {
     let name: String = name.chars().take(64).collect();
-    Failure::invalid(name, "unknown parameter: expected limit, cursor, status, model or lane")
+    Failure::invalid(name, "unknown parameter: expected limit, cursor, status, model, lane or internal")
 }
 
 #[cfg(test)]
@@ -96,10 +102,12 @@ mod tests {
 
     #[test]
     fn every_parameter_is_read() {
-        let query = Query::parse("limit=3&status=queued,running&status=failed&model=gpt%2F4&lane=low").unwrap();
+        let query =
+            Query::parse("limit=3&status=queued,running&status=failed&model=gpt%2F4&lane=low&internal=true").unwrap();
         assert_eq!(query.limit, 3);
         assert_eq!(query.filter.status, [Status::Queued, Status::Running, Status::Failed]);
         assert_eq!((query.filter.model.as_deref(), query.filter.lane), (Some("gpt/4"), Some(Lane::Low)));
+        assert!(query.filter.internal && !Query::parse("").unwrap().filter.internal);
         assert_eq!(Query::parse("").unwrap().limit, 20);
     }
 
@@ -113,6 +121,7 @@ mod tests {
             ("status=nonsense", "status"),
             ("status=", "status"),
             ("lane=fast", "lane"),
+            ("internal=1", "internal"),
             ("page=2", "page"),
         ] {
             assert_eq!(fault(query).as_deref(), Some(name), "{query}");

@@ -156,6 +156,7 @@ async fn assemble(app: &App, origin: Origin<'_>, submission: Submission, now: Ti
         trace_id: origin.request_id.to_string(),
         parent: submission.parent,
         provider: submission.provider,
+        summarizes: None,
     };
     let object = object_name(origin.identity.id, &head.body_hash);
     let request = payload(app, object, origin.body_bytes, submission.request).await?;

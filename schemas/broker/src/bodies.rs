@@ -92,6 +92,7 @@ impl Broker {
         let stored = surface.as_ref().is_some_and(|surface| surface.store);
         let answered = matches!(phase, Phase::Completed | Phase::Incomplete);
         let turn = answered && job.head.session.is_some();
+        let summarize = job.context.summarize.filter(|_| turn);
         let request = match &job.request {
             _ if !stored && !turn => None,
             elsewhere @ Payload::Stored { .. } => Some(elsewhere.clone()),
@@ -101,7 +102,7 @@ impl Broker {
                 Some(self.keep_inline(job.id, &messages).await?)
             }
         };
-        Ok((surface.is_some() || request.is_some()).then(|| Box::new(Kept { surface, request })))
+        Ok((surface.is_some() || request.is_some()).then(|| Box::new(Kept { surface, request, summarize })))
     }
 
     async fn keep_inline(&self, id: JobId, request: &ChatRequest) -> Result<Payload, BrokerError> {

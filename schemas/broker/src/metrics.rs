@@ -32,6 +32,8 @@ pub(crate) struct BrokerMetrics {
     pub(crate) turns: IntCounter,
     /// `portbroker_session_turns_dropped_total`
     pub(crate) turns_dropped: IntCounter,
+    /// `portbroker_session_summaries_total{outcome}`
+    pub(crate) summaries: IntCounterVec,
     /// `portbroker_nats_connected`
     pub(crate) connected: IntGauge,
     /// `portbroker_nats_events_total{event}`
@@ -70,6 +72,11 @@ impl BrokerMetrics {
             forgotten: counter("portbroker_forgotten_jobs_total", "Jobs whose message the broker stopped delivering")?,
             turns: counter("portbroker_session_turns_total", "Turns added to sessions")?,
             turns_dropped: counter("portbroker_session_turns_dropped_total", "Oldest turns that full sessions let go")?,
+            summaries: counters(
+                "portbroker_session_summaries_total",
+                "Summaries of sessions: asked for, taken in, outdated when they came, or failed",
+                &["outcome"],
+            )?,
             connected: registered(registry, connected)?,
             events: counters("portbroker_nats_events_total", "Events of the NATS connection", &["event"])?,
             clock_offset: registered(registry, offset)?,

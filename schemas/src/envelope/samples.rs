@@ -44,6 +44,7 @@ fn head() -> JobHead {
         trace_id: "trace-1".to_owned(),
         parent: None,
         provider: None,
+        summarizes: None,
     }
 }
 
@@ -183,6 +184,7 @@ pub(crate) fn state() -> JobState {
         dead: true,
         kept: None,
         turn: None,
+        summary_turns: None,
         trace: None,
         logprobs: Vec::new(),
         extra: extra("openai_chat"),

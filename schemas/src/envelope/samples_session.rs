@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::samples::{at, state as plain_state};
+use super::samples::{at, job, state as plain_state};
 use crate::chat::{ChatRequest, Message, Role};
 use crate::id::JobId;
-use crate::job::{Kept, Payload};
-use crate::session::{History, Summary, Turn, TurnQueue};
+use crate::job::{Job, JobHead, Kept, Payload};
+use crate::session::{Asked, History, Summary, SummaryRange, Turn, TurnQueue};
 use crate::state::{JobResult, JobState};
 
 fn id(number: u128) -> JobId {
@@ -36,6 +36,29 @@ pub(super) fn history() -> History {
     }
 }
 
+/// A history with everything that summaries added.
+pub(super) fn summed_up() -> History {
+    let cut_summary = Summary { text: "r".to_owned(), covers_turns: 4, made_at: at(6) };
+    let asked = Asked { up_to: 6, at: at(8), before: 1 };
+    let (cut_summary, asked) = (Some(cut_summary), Some(asked));
+    History { cut_summary, asked, unsummarized: true, cleared_turns: 3, ..history() }
+}
+
+/// A job that sums up.
+pub(super) fn summary_job() -> Job {
+    let range = SummaryRange { session: "s-1".to_owned(), began: at(0), after: 5, up_to: 6 };
+    let plain = job();
+    let head = JobHead { session: None, summarizes: Some(Box::new(range)), ..plain.head };
+    Job { head, request: Payload::Inline(Box::default()), ..plain }
+}
+
+/// A record of a turn that was told a summary.
+pub(super) fn told_state() -> JobState {
+    let kept = Kept { surface: None, request: None, summarize: Some(false) };
+    let result = JobResult { summary_turns: Some(4), kept: Some(Box::new(kept)), ..JobResult::default() };
+    JobState { result: Some(Box::new(result)), ..plain_state() }
+}
+
 /// A line of two.
 pub(super) fn queue() -> TurnQueue {
     TurnQueue { waiting: vec![id(7), id(8)] }
@@ -45,7 +68,7 @@ pub(super) fn queue() -> TurnQueue {
 pub(super) fn state() -> JobState {
     let messages = vec![Message::text(Role::User, "a")];
     let request = Payload::Inline(Box::new(ChatRequest { messages, ..ChatRequest::default() }));
-    let kept = Kept { surface: None, request: Some(request) };
+    let kept = Kept { surface: None, request: Some(request), summarize: None };
     let result = JobResult { turn: Some(6), kept: Some(Box::new(kept)), ..JobResult::default() };
     JobState { result: Some(Box::new(result)), ..plain_state() }
 }

@@ -98,6 +98,16 @@ fn a_session_is_stored_as_ever() {
     check(&samples_session::state(), &[include_str!("../../golden/job_state_turn.v1.hex")], &places);
 }
 
+#[test]
+fn what_was_added_for_summaries_is_stored_as_ever() {
+    let golden = include_str!("../../golden/session_summed_up.v1.hex");
+    check(&samples_session::summed_up(), &[golden], &["/summary", "/cut_summary", "/asked"]);
+    let golden = include_str!("../../golden/job_summary.v1.hex");
+    check(&samples_session::summary_job(), &[golden], &["/head", "/head/summarizes"]);
+    let golden = include_str!("../../golden/job_state_told.v1.hex");
+    check(&samples_session::told_state(), &[golden], &["/result", "/result/kept"]);
+}
+
 /// The wide samples have every field that the first ones leave out.
 #[test]
 fn no_field_of_the_neutral_form_is_without_a_sample() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::summary::{Asked, Summary};
 use super::turn::{RoleCounts, Turn};
 use crate::chat::Message;
 use crate::id::JobId;
@@ -28,9 +29,21 @@ pub struct History {
     /// The jobs added last, the oldest first.
     #[serde(default)]
     pub recent: Vec<JobId>,
-    /// What the turns that are gone said, in short.
+    /// What older turns said, in short. They may still be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
+    /// The summary that the newest prompt was cut with: a newer one waits for the next cut, so that prompts begin alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_summary: Option<Summary>,
+    /// The range whose summary is awaited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// Its client wants no summaries.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsummarized: bool,
+    /// The turns up to this one were cleared.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cleared_turns: u64,
     /// The client's own labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
@@ -41,17 +54,6 @@ pub struct History {
     /// It was deleted: all that is left is which jobs must not be added again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
-}
-
-/// What older turns said, in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    /// The text.
-    pub text: String,
-    /// It covers every turn up to the one with this number.
-    pub covers_turns: u64,
-    /// When it was made.
-    pub made_at: Timestamp,
 }
 
 /// How large a history may become; beyond any of these its oldest turns go until 80 % of it is left.
@@ -97,6 +99,10 @@ impl History {
             appended: 0,
             recent: Vec::new(),
             summary: None,
+            cut_summary: None,
+            asked: None,
+            unsummarized: false,
+            cleared_turns: 0,
             metadata: BTreeMap::new(),
             created_at: now,
             updated_at: now,
@@ -132,7 +138,8 @@ impl History {
     /// The session without its turns. Their count goes on.
     #[must_use]
     pub fn cleared(self, now: Timestamp) -> Self {
-        Self { turns: Vec::new(), summary: None, updated_at: now, ..self }
+        let (turns, cleared_turns) = (Vec::new(), self.appended);
+        Self { turns, cleared_turns, summary: None, cut_summary: None, asked: None, updated_at: now, ..self }
     }
 
     /// What is left of a session that is deleted.
@@ -181,6 +188,11 @@ impl History {
         self.turns.drain(..dropped);
         dropped
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How large these turns are.

@@ -16,7 +16,7 @@ use schemas::view::{JobView, Status};
 pub(super) const NOON: i64 = 1_769_860_800_000;
 pub(super) const HISTORY: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) fn open(url: &str, data_dir: &Path) -> Store {
+pub(crate) fn open(url: &str, data_dir: &Path) -> Store {
     let config = DatabaseConfig {
         url: url.to_owned().into(),
         max_connections: 4,
@@ -82,6 +82,7 @@ pub(super) fn job(number: u128, accepted: i64) -> JobView {
         lane: Lane::Normal,
         session: None,
         turn: None,
+        summarizes: None,
         created_at,
         started_at: None,
         finished_at: None,
@@ -113,6 +114,7 @@ pub(super) fn submitted(id: JobId, created_at: Timestamp) -> Job {
         trace_id: "trace".to_owned(),
         parent: None,
         provider: None,
+        summarizes: None,
     };
     Job {
         id,

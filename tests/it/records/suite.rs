@@ -9,6 +9,7 @@ use rand::seq::SliceRandom;
 use schemas::chat::{Message, Role, Usage};
 use schemas::id::JobId;
 use schemas::job::Lane;
+use schemas::session::SummaryRange;
 use schemas::timestamp::Timestamp;
 use schemas::view::Status;
 
@@ -23,6 +24,7 @@ pub(super) async fn record_suite(store: &Store) {
     any_text_can_be_stored(store).await;
     pages_are_stable_while_jobs_arrive(store).await;
     filters_combine(store).await;
+    what_no_client_submitted_is_listed_on_demand(store).await;
     what_is_over_is_deleted_in_batches(store).await;
 }
 
@@ -154,7 +156,7 @@ async fn filters_combine(store: &Store) {
     ];
     store.upsert(&jobs).await.unwrap();
     let found = async |status: &[Status], model: Option<&str>, lane| {
-        let filter = Filter { status: status.to_vec(), model: model.map(str::to_owned), lane };
+        let filter = Filter { status: status.to_vec(), model: model.map(str::to_owned), lane, internal: false };
         let page = store.list("filters", &filter, None, 10).await.unwrap();
         page.jobs.iter().map(|job| jobs.iter().position(|one| one.view.id == job.id).unwrap() + 1).collect::<Vec<_>>()
     };
@@ -165,6 +167,28 @@ async fn filters_combine(store: &Store) {
     assert_eq!(found(&[], None, Some(Lane::Low)).await, [3, 2]);
     assert_eq!(found(&[Status::Completed, Status::Failed], Some("big"), Some(Lane::High)).await, [1]);
     assert_eq!(found(&[], Some("bi_"), None).await, Vec::<usize>::new(), "a name, not a pattern");
+}
+
+async fn what_no_client_submitted_is_listed_on_demand(store: &Store) {
+    let range = SummaryRange { session: "s".to_owned(), began: Timestamp::from_millis(NOON), after: 0, up_to: 2 };
+    let mut records = life(1, NOON);
+    for record in &mut records {
+        record.view.summarizes = Some(Box::new(range.clone()));
+    }
+    let internal: Vec<_> = records.into_iter().map(|record| of(record, "internal")).collect();
+    let plain: Vec<_> = life(2, NOON + 1).into_iter().map(|record| of(record, "internal")).collect();
+    store.upsert(&internal).await.unwrap();
+    store.upsert(&plain).await.unwrap();
+    let listed = async |internal| {
+        let filter = Filter { internal, ..Filter::default() };
+        let page = store.list("internal", &filter, None, 10).await.unwrap();
+        page.jobs.iter().map(|job| job.id).collect::<Vec<_>>()
+    };
+    let (internal, plain) = (internal[0].view.id, plain[0].view.id);
+    assert_eq!((listed(false).await, listed(true).await), (vec![plain], vec![plain, internal]));
+    assert_eq!(store.get("internal", internal).await.unwrap().unwrap().summarizes.as_deref(), Some(&range));
+    let used = store.usage("internal", "2026-01-01", "2026-12-31").await.unwrap();
+    assert_eq!(used.iter().map(|day| day.jobs).sum::<i64>(), 2, "it is paid for like any other");
 }
 
 /// In the seventies, so that no other part's jobs are meant.

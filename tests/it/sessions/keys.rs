@@ -29,7 +29,7 @@ fn keygen(arguments: &[&str], input: &str) -> String {
 }
 
 /// Everything that the bucket holds.
-async fn stored(cluster: &Cluster) -> Vec<Vec<u8>> {
+pub(crate) async fn stored(cluster: &Cluster) -> Vec<Vec<u8>> {
     let context = async_nats::jetstream::new(cluster.nats.client().await);
     let bucket = context.get_key_value("SESSIONS").await.unwrap();
     let keys: Vec<_> = bucket.keys().await.unwrap().collect().await;
@@ -40,7 +40,7 @@ async fn stored(cluster: &Cluster) -> Vec<Vec<u8>> {
     values
 }
 
-fn holds(values: &[Vec<u8>], word: &str) -> bool {
+pub(crate) fn holds(values: &[Vec<u8>], word: &str) -> bool {
     values.iter().any(|value| value.windows(word.len()).any(|part| part == word.as_bytes()))
 }
 

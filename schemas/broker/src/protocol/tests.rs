@@ -42,6 +42,7 @@ fn head() -> JobHead {
         trace_id: String::new(),
         parent: None,
         provider: None,
+        summarizes: None,
     }
 }
 

@@ -7,6 +7,7 @@ mod gate;
 mod manage;
 mod settle;
 mod store;
+mod summarize;
 mod sweep;
 
 use std::sync::Arc;

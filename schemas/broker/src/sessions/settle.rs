@@ -5,7 +5,7 @@ use schemas::chat::{ChatRequest, Message, Role};
 use schemas::envelope;
 use schemas::id::JobId;
 use schemas::job::{JobHead, Payload};
-use schemas::session::{Appended, History, Place, SessionKey, Turn, said};
+use schemas::session::{Appended, Due, History, Place, SessionKey, Turn, TurnNote, said};
 use schemas::state::{JobResult, Phase};
 
 use super::audit::{Actor, record as audit};
@@ -36,33 +36,48 @@ impl Sessions {
     /// Settles `id`, which heads the line and ended as `record` tells.
     pub(super) async fn settle_turn(&self, key: &SessionKey, id: JobId, record: &Record) -> Result<(), SessionError> {
         let state = &record.state;
+        let mut due = None;
         if matches!(state.phase, Phase::Completed | Phase::Incomplete) {
             let turn = self.turn_of(id, &state.head, state.result.as_deref()).await?;
             // It may have been settled while the turn was put together: what has left the line is in the history.
             if self.queue(key).await?.value.place(id) != Place::First {
                 return Ok(());
             }
-            self.append(key, &state.head, &turn).await?;
+            due = self.append(key, &state.head, &turn, note(state.result.as_deref())).await?;
         }
-        self.change_queue(key, |queue| queue.without(id)).await
+        self.change_queue(key, |queue| queue.without(id)).await?;
+        if let Some(due) = due {
+            self.ask_beside(key, &state.head, due);
+        }
+        Ok(())
     }
 
-    async fn append(&self, key: &SessionKey, head: &JobHead, turn: &Turn) -> Result<(), SessionError> {
+    /// Adds the turn. The summary that is due by then.
+    async fn append(
+        &self,
+        key: &SessionKey,
+        head: &JobHead,
+        turn: &Turn,
+        note: TurnNote,
+    ) -> Result<Option<Box<Due>>, SessionError> {
         let (name, now) = (head.session.as_deref().unwrap_or_default(), self.broker.now());
+        let rules = self.summary_rules();
         let appended = |history: Option<History>| {
             let history = history.unwrap_or_else(|| History::new(name, now));
             match history.appended(name, turn.clone(), &self.bounds, now) {
-                Appended::Now(next, dropped) => Change::To(next, Some(dropped)),
+                Appended::Now(next, dropped) => {
+                    let (next, due) = next.noted(note).asking(&rules, now);
+                    Change::To(Box::new(next), Some((dropped, due)))
+                }
                 Appended::Before => Change::Nothing(None),
             }
         };
-        let (dropped, revision) = self.change_history(key, appended).await?;
-        if let Some(dropped) = dropped {
-            self.broker.0.metrics.turns.inc();
-            self.broker.0.metrics.turns_dropped.inc_by(dropped as u64);
-            audit("append", &head.tenant, key, Actor::Turn(turn.id), revision);
-        }
-        Ok(())
+        let (appended, revision) = self.change_history(key, appended).await?;
+        let Some((dropped, due)) = appended else { return Ok(None) };
+        self.broker.0.metrics.turns.inc();
+        self.broker.0.metrics.turns_dropped.inc_by(dropped as u64);
+        audit("append", &head.tenant, key, Actor::Turn(turn.id), revision);
+        Ok(due)
     }
 
     /// What an ended job adds to its session. Of one that alone is too large, or whose parts are past their retention,
@@ -120,4 +135,10 @@ impl Sessions {
         let bytes = self.broker.body(object, limit).await?;
         Ok(bytes.map(|bytes| envelope::decode(&bytes)).transpose()?)
     }
+}
+
+/// What an ended turn says of its session's summaries.
+fn note(result: Option<&JobResult>) -> TurnNote {
+    let summarize = result.and_then(|result| result.kept.as_ref()?.summarize);
+    TurnNote { told: result.and_then(|result| result.summary_turns), summarize }
 }

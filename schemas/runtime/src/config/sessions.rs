@@ -20,6 +20,17 @@ pub struct SessionsConfig {
     pub max_bytes: u64,
     /// Most turns of one session that may wait.
     pub max_waiting: usize,
+    /// A summary covers at least so many messages that no summary covers yet; 0 for no summaries.
+    pub summary_after: usize,
+    /// So many newest messages are left out of summaries.
+    pub summary_keep: usize,
+    /// The model that sums up; empty for that of the session's turns.
+    pub summary_model: String,
+    /// Most tokens of a summary.
+    pub summary_max_tokens: u32,
+    /// How long a summary is tried for; one that failed is asked for again after as long.
+    #[serde(with = "humantime_serde")]
+    pub summary_ttl: Duration,
     /// The key that histories are encrypted with; empty for none. A Fernet key: 32 bytes in URL-safe base64.
     #[serde(serialize_with = "super::show::secret")]
     pub encryption_key: SecretString,

@@ -10,7 +10,7 @@ use super::layout::{Layout, Turn};
 use super::marks;
 use super::refusal::{Refusal, TooLarge};
 use super::replay::{self, Aims, Cut};
-use super::summary::Summary;
+use super::summary::{StandIn, Summary};
 use crate::budget::Budget;
 use crate::tokens::Meter;
 
@@ -70,12 +70,12 @@ pub fn plan(
     summary: Option<&Summary>,
 ) -> Result<Plan, Refusal> {
     let costs: Vec<u64> = request.messages.iter().map(|message| meter.message(message)).collect();
-    let summary = summary.filter(|summary| budget.summarize && summary.is_of_use()).map(Summary::message);
+    let summary = summary.filter(|summary| budget.summarize && summary.is_of_use()).map(Summary::stand_in);
     let costs = Costs {
         messages: &costs,
         overhead: meter.overhead(request),
         cleared: &|_, message| meter.message(message),
-        summary: summary.as_ref().map_or(0, |summary| meter.message(summary)),
+        summary: summary.as_ref().map_or(0, |summary| meter.message(&summary.message)),
     };
     plan_costs(&request.messages, &costs, budget, summary)
 }
@@ -97,7 +97,7 @@ pub(super) fn plan_costs(
     messages: &[Message],
     costs: &Costs<'_>,
     budget: &Budget,
-    summary: Option<Message>,
+    summary: Option<StandIn>,
 ) -> Result<Plan, Refusal> {
     let total = costs.overhead + costs.messages.iter().sum::<u64>();
     let threshold = budget.clear.as_ref().and_then(|clear| clear.trigger).unwrap_or(u64::MAX).min(budget.limit());
@@ -139,20 +139,20 @@ impl Draft<'_> {
     }
 
     /// What is left when it is cut.
-    fn cut(self, costs: &Costs<'_>, budget: &Budget, summary: Option<Message>) -> Result<Plan, Refusal> {
+    fn cut(self, costs: &Costs<'_>, budget: &Budget, summary: Option<StandIn>) -> Result<Plan, Refusal> {
         match self.layout.newest() {
             Some(Turn { fault: Some(fault), .. }) => return Err(Refusal::Unpaired(*fault)),
             None if !self.layout.turns.is_empty() => return Err(Refusal::NoUser),
             _ => {}
         }
-        let cut_with = |summary| replay::cut(&self.layout, costs.overhead, Aims::of(budget, summary));
-        if let Some(summary) = summary {
-            let cut = cut_with(costs.summary);
+        let cut_with = |aims| replay::cut(&self.layout, costs.overhead, aims);
+        if let Some(StandIn { message, always }) = summary {
+            let cut = cut_with(Aims { always, ..Aims::of(budget, costs.summary) });
             if cut.is_dropped && cut.tokens <= budget.limit() {
-                return Ok(self.carry_out(cut, costs.summary, Some(summary)));
+                return Ok(self.carry_out(cut, costs.summary, Some(message)));
             }
         }
-        let cut = cut_with(0);
+        let cut = cut_with(Aims::of(budget, 0));
         fits(cut.tokens, budget)?;
         Ok(self.carry_out(cut, 0, None))
     }
@@ -207,7 +207,7 @@ impl Plan {
     /// Whether all of the request is sent as it is.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
-        self.kept.is_none() && self.cleared.is_empty()
+        self.kept.is_none() && self.cleared.is_empty() && self.summary.is_none()
     }
 
     /// The request to send: `request` itself when nothing is left out. What is left out is never copied.

@@ -23,6 +23,8 @@ pub(super) struct Aims {
     pub(super) keep_recent: usize,
     /// What stands in for dropped turns.
     pub(super) summary: u64,
+    /// It is sent though no turn is dropped.
+    pub(super) always: bool,
 }
 
 impl Aims {
@@ -37,6 +39,7 @@ impl Aims {
             keep_uses: clear.map_or(0, |clear| clear.keep),
             keep_recent: budget.keep_recent,
             summary,
+            always: false,
         }
     }
 }
@@ -48,7 +51,7 @@ pub(super) struct Cut {
     pub(super) turns: usize,
     /// Messages before this one are cleared where they can be.
     pub(super) cleared: usize,
-    /// A turn that could have been sent is dropped.
+    /// A turn that could have been sent is dropped, here or before.
     pub(super) is_dropped: bool,
     /// Tokens of what is sent.
     pub(super) tokens: u64,
@@ -64,14 +67,14 @@ pub(super) fn cut(layout: &Layout, overhead: u64, aims: Aims) -> Cut {
     let mut walk = Walk {
         layout,
         aims,
-        tokens: overhead,
+        tokens: overhead + if aims.always { aims.summary } else { 0 },
         turns: layout.turns.iter().map(|_| Live { is_sent: true, ..Live::default() }).collect(),
         newest: None,
         cut: 0,
         cleared: 0,
         ripe: 0,
         freeable: 0,
-        is_dropped: false,
+        is_dropped: aims.always,
         answered: 0,
         is_changed: false,
         #[cfg(test)]

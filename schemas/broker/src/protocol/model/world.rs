@@ -291,5 +291,6 @@ pub(super) fn head() -> JobHead {
         trace_id: String::new(),
         parent: None,
         provider: None,
+        summarizes: None,
     }
 }

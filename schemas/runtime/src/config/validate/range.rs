@@ -9,11 +9,12 @@ use crate::config::Config;
 use crate::config::tree::leaves;
 
 /// Counts and sizes where 0 means something: no limit, or never.
-const MAY_BE_ZERO: [&str; 4] = [
+const MAY_BE_ZERO: [&str; 5] = [
     "alerts.rules.queue_backlog.threshold",
     "disk.min_free_bytes",
     "ingress.requests_per_minute",
     "queue.backlog_threshold",
+    "sessions.summary_after",
 ];
 
 /// Durations where zero means something: at once, or not at all.
@@ -37,7 +38,7 @@ const MAY_BE_NONE: [&str; 13] = [
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Numbers with bounds of their own: field, least, most, and why.
-const BOUNDS: [(&str, i64, i64, &str); 11] = [
+const BOUNDS: [(&str, i64, i64, &str); 12] = [
     ("alerts.max_silences", 1, 10_000, "each is matched against every alert"),
     ("publisher.batch_max", 2, 1000, "the server takes no larger batches"),
     ("publisher.batches_in_flight", 1, 1000, "each is held in memory"),
@@ -48,6 +49,7 @@ const BOUNDS: [(&str, i64, i64, &str); 11] = [
     ("ingress.max_json_depth", 1, 128, "the parser goes no deeper"),
     ("sessions.max_bytes", 1, 700_000, "encrypted, it must fit into a NATS message of 1 MiB"),
     ("sessions.max_turns", 1, 10_000, "each takes some bytes beside its messages"),
+    ("sessions.summary_max_tokens", 64, 4096, "a shorter one says nothing, a longer one fills the prompt"),
     ("worker.slots", 1, 10_000, "each takes a connection"),
 ];
 

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::budget::Clearing;
+use crate::prune::summary::StandIn;
 
 /// Every message costs ten tokens, and two once cleared.
-fn plan_tens(messages: &[Message], budget: &Budget, summary: Option<Message>) -> Result<Plan, Refusal> {
+fn plan_tens(messages: &[Message], budget: &Budget, summary: Option<StandIn>) -> Result<Plan, Refusal> {
     let costs = vec![10; messages.len()];
     plan_costs(messages, &Costs { messages: &costs, overhead: 0, cleared: &|_, _| 2, summary: 5 }, budget, summary)
 }
@@ -108,9 +109,9 @@ fn the_newest_messages_go_last() {
 
 #[test]
 fn a_summary_stands_in_for_what_was_dropped() {
-    let summary = Summary { text: "They greeted.".to_owned(), covers: 2 };
+    let summary = Summary { text: "They greeted.".to_owned(), covers: 2, covers_lost: false };
     let messages = [system("s"), user("1"), assistant("1"), system("t"), user("2")];
-    let told = |limit: u32| plan_tens(&messages, &whole(limit), Some(summary.message())).unwrap();
+    let told = |limit: u32| plan_tens(&messages, &whole(limit), Some(summary.stand_in())).unwrap();
     assert_eq!(told(50).summary, None, "nothing is dropped");
     let plan = told(35);
     assert_eq!((plan.kept.as_deref(), plan.report.tokens_after), (Some([0, 3, 4].as_slice()), 35));
@@ -130,7 +131,7 @@ fn a_summary_is_left_out_when_it_says_nothing_or_is_not_wanted() {
     let counter = Counter::new(8);
     let meter = counter.meter(Tokenizer::of_name("gpt-4o"));
     let of = |text: &str, covers: usize, summarize: bool, limit: u32| {
-        let summary = Summary { text: text.to_owned(), covers };
+        let summary = Summary { text: text.to_owned(), covers, covers_lost: false };
         let budget = Budget { summarize, low_water: 0.1, ..Budget::of(room(limit)) };
         prune(&request, &budget, &meter, Some(&summary)).unwrap().report.summary_used
     };
@@ -138,4 +139,21 @@ fn a_summary_is_left_out_when_it_says_nothing_or_is_not_wanted() {
     assert!(!of("x", 1, true, needed));
     let roomy = needed - 1;
     assert!(!of("", 1, true, roomy) && !of("x", 0, true, roomy) && !of("x", 1, false, roomy));
+}
+
+#[test]
+fn a_summary_of_what_is_kept_nowhere_is_always_sent() {
+    let messages = [system("s"), user("1"), assistant("1"), user("2")];
+    let request = ChatRequest { messages: messages.to_vec(), ..ChatRequest::default() };
+    let summary = Summary { text: "They greeted.".to_owned(), covers: 0, covers_lost: true };
+    let told = |limit: u32| plan_tens(&messages, &whole(limit), Some(summary.stand_in())).unwrap();
+    let plan = told(45);
+    assert_eq!((plan.kept.as_deref(), plan.report.tokens_after, plan.report.messages_after), (None, 45, 5));
+    assert!(plan.report.summary_used && !plan.is_whole());
+    let sent = plan.apply(&request).into_owned().messages;
+    assert_eq!((sent.len(), &sent[2..]), (5, &messages[1..]));
+    let plan = told(44);
+    assert_eq!((plan.kept.as_deref(), plan.report.tokens_after), (Some([0, 3].as_slice()), 25));
+    let plan = told(20);
+    assert_eq!((plan.summary, plan.report.tokens_after), (None, 20), "no room for it");
 }
