@@ -31,7 +31,8 @@ async fn a_job_runs_from_submit_to_result() {
     assert_eq!(job["metadata"], body["metadata"]);
     assert_eq!(outcomes(&job), ["ok"]);
     assert_eq!((&job["context"]["messages_before"], &job["context"]["messages_after"]), (&json!(1), &json!(1)));
-    let moments = ["created_at", "started_at", "finished_at"].map(|name| Timestamp::parse(job[name].as_str().unwrap()).unwrap());
+    let moments =
+        ["created_at", "started_at", "finished_at"].map(|name| Timestamp::parse(job[name].as_str().unwrap()).unwrap());
     assert!(moments.is_sorted(), "{moments:?}");
     assert_eq!(job["created_at"], accepted.body["created_at"]);
     assert!(job["error"].is_null());
