@@ -21,7 +21,7 @@ pub(crate) struct ContextMetrics {
     pruned: IntCounterVec,
     /// `portbroker_context_tokens_saved_total{layer}`
     saved: IntCounterVec,
-    /// `portbroker_context_summary_tokens_total`
+    /// `portbroker_context_tokens_added_total`
     summaries: IntCounter,
 }
 
@@ -35,7 +35,7 @@ impl ContextMetrics {
         let metrics = Self {
             pruned: counters("portbroker_context_pruned_total", pruned, "prefix")?,
             saved: counters("portbroker_context_tokens_saved_total", saved, "layer")?,
-            summaries: registered(registry, IntCounter::new("portbroker_context_summary_tokens_total", summaries)?)?,
+            summaries: registered(registry, IntCounter::new("portbroker_context_tokens_added_total", summaries)?)?,
         };
         // Rates of what has not happened yet are zero, not absent.
         PREFIXES.iter().for_each(|prefix| drop(metrics.pruned.with_label_values(&[prefix])));
