@@ -217,8 +217,10 @@ impl Desk {
         self.work.planned = self.next_task(now);
         if let Some(task) = &self.work.planned {
             self.pacer.began(&task.chat, now.monotonic);
-            // An answer is told once or not at all: who misses it asks again.
-            if task.own != Some(Own::Reply) {
+            if task.own == Some(Own::Reply) {
+                // An answer is told once or not at all: who misses it asks again.
+                self.outbox.call = None;
+            } else {
                 self.outbox.intend(task, now.wall);
             }
             self.record_pace(now);

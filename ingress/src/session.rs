@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{CountTokens, SessionError};
-use context::{Counter, Tokenizer};
+use context::Counter;
 use schemas::error::ErrorCode;
 use schemas::job::Job;
 use tokio::time::timeout;
@@ -19,10 +19,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// Counts as the tokenizer of a model's name does.
 pub(crate) fn count(counter: &Counter) -> CountTokens {
     let counter = counter.clone();
-    Arc::new(move |model, messages| {
-        let meter = counter.meter(Tokenizer::of_name(model));
-        messages.iter().map(|message| meter.message(message)).sum()
-    })
+    Arc::new(move |model, messages| counter.messages(model, messages))
 }
 
 /// Refuses a turn that too many others would come before. One whose time has not come is not in line yet.

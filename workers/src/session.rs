@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{BrokerError, CountTokens, Gate, SessionError};
-use context::{Counter, Tokenizer};
+use context::Counter;
 use schemas::chat::ChatRequest;
 use schemas::error::Failure;
 use schemas::id::JobId;
@@ -90,8 +90,5 @@ pub(crate) async fn settle(worker: &Worker, id: JobId, head: &JobHead) {
 /// Counts as the tokenizer of a model's name does.
 pub(crate) fn count(counter: &Counter) -> CountTokens {
     let counter = counter.clone();
-    Arc::new(move |model, messages| {
-        let meter = counter.meter(Tokenizer::of_name(model));
-        messages.iter().map(|message| meter.message(message)).sum()
-    })
+    Arc::new(move |model, messages| counter.messages(model, messages))
 }

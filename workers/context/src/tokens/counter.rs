@@ -55,6 +55,13 @@ impl Counter {
         Meter { counter: self, tokenizer, factor: Factor::ONE }
     }
 
+    /// Tokens of `messages`, as the tokenizer of a model's name counts.
+    #[must_use]
+    pub fn messages(&self, model: &str, messages: &[Message]) -> u64 {
+        let meter = self.meter(Tokenizer::of_name(model));
+        messages.iter().map(|message| meter.message(message)).sum()
+    }
+
     /// What the cache has done so far.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
