@@ -23,11 +23,13 @@ pub trait Events: Default + fmt::Debug {
     /// `provider_invalid_response` on whatever is no such event; the provider's own error if it is one.
     fn take(&mut self, name: Option<&str>, value: Value, deltas: &mut Vec<Delta>) -> Result<(), Failure>;
 
-    /// The answer is whole: what comes behind it cannot spoil it any more.
-    fn is_whole(&self) -> bool;
-
     /// Nothing more is to come.
     fn is_done(&self) -> bool;
+
+    /// The answer is whole: what comes behind it cannot spoil it any more.
+    fn is_whole(&self) -> bool {
+        self.is_done()
+    }
 
     /// [`MARK`] was read.
     fn marked(&mut self) {}

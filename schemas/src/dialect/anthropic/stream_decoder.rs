@@ -42,10 +42,6 @@ impl Events for Reading {
         }
     }
 
-    fn is_whole(&self) -> bool {
-        self.done
-    }
-
     fn is_done(&self) -> bool {
         self.done
     }
