@@ -4,7 +4,7 @@
 use schemas::chat::{Block, Message, Role, ToolResult};
 
 use super::marks;
-use super::pairs::Pairs;
+use super::pairs::{Asked, Pairs};
 use crate::budget::Clearing;
 
 /// Stands in for what a tool said.
@@ -77,8 +77,8 @@ impl<'a, P: Fn(usize, &Message) -> u64> Clearer<'a, P> {
 
     /// The tool uses that the message is part of, if it is all results that can be cleared.
     fn uses_of_all(&self, message: &Message, pairs: &Pairs<'_>) -> Option<usize> {
-        let mut uses = message.content.iter().map(|block| match block {
-            Block::ToolResult(result) => clearable(result, self.clearing, pairs),
+        let mut uses = message.content.iter().enumerate().map(|(nth, block)| match block {
+            Block::ToolResult(result) => clearable(result, self.clearing, pairs.asked(nth)),
             _ => None,
         });
         uses.try_fold(0, |most, uses| Some(most.max(uses?)))
@@ -93,9 +93,9 @@ impl<'a, P: Fn(usize, &Message) -> u64> Clearer<'a, P> {
     }
 }
 
-/// The number of tool uses that the result is within, if it can be cleared.
-fn clearable(result: &ToolResult, clearing: &Clearing, pairs: &Pairs<'_>) -> Option<usize> {
-    let asked = pairs.asked(&result.tool_call_id)?;
+/// The number of tool uses that the result of what was asked is within, if it can be cleared.
+fn clearable(result: &ToolResult, clearing: &Clearing, asked: Option<Asked<'_>>) -> Option<usize> {
+    let asked = asked?;
     let may = !clearing.exclude_tools.iter().any(|kept| kept == asked.name);
     (may && !is_cleared(result)).then_some(asked.number + 1)
 }
@@ -112,8 +112,9 @@ fn all(message: &Message) -> Message {
 /// `message` with what can be cleared, the results cleared in it, and the tool uses that those are within.
 fn copy(message: &Message, clearing: &Clearing, pairs: &Pairs<'_>, first_call: usize) -> Option<(Message, u32, usize)> {
     let (mut results, mut uses, mut calls) = (0, 0, first_call);
+    let mut asked = (0..).map(|nth| pairs.asked(nth));
     let content = message.content.iter().map(|block| match block {
-        Block::ToolResult(result) => match clearable(result, clearing, pairs) {
+        Block::ToolResult(result) => match clearable(result, clearing, asked.next().flatten()) {
             Some(within) => {
                 results += 1;
                 uses = uses.max(within);

@@ -6,6 +6,7 @@ use schemas::chat::{Block, Message, Role};
 use schemas::state::Warning;
 
 use super::clear::{Cleared, Clearer};
+use super::marks;
 use super::pairs::{Fault, Pairs};
 use crate::budget::Clearing;
 
@@ -16,6 +17,8 @@ pub(super) struct Layout {
     pub(super) steps: Vec<Step>,
     /// What comes and goes whole, oldest first. The first has no user when the conversation does not begin with one.
     pub(super) turns: Vec<Turn>,
+    /// The last message of a turn that bears a mark of a prompt cache.
+    pub(super) marked: Option<usize>,
 }
 
 /// One message.
@@ -59,12 +62,13 @@ impl Layout {
     ) -> Self {
         let steps = Vec::with_capacity(messages.len());
         let clearer = clearing.map(|clearing| Clearer::new(clearing, price));
-        let mut reader = Reader { clearer, steps, turns: Vec::new(), open: None, calls: 0, uses: 0 };
+        let (turns, pairs) = (Vec::new(), Pairs::default());
+        let mut reader = Reader { clearer, steps, turns, pairs, open: None, calls: 0, uses: 0, marked: None };
         for (message, cost) in messages.iter().zip(costs) {
             reader.read(message, *cost);
         }
         reader.close();
-        Self { steps: reader.steps, turns: reader.turns }
+        Self { steps: reader.steps, turns: reader.turns, marked: reader.marked }
     }
 
     /// The turn of the newest user, if there is a user at all.
@@ -108,18 +112,20 @@ struct Reader<'a, P> {
     clearer: Option<Clearer<'a, P>>,
     steps: Vec<Step>,
     turns: Vec<Turn>,
-    open: Option<Open<'a>>,
+    pairs: Pairs<'a>,
+    open: Option<Open>,
     /// Tool calls so far.
     calls: usize,
     /// Tool uses that what can be cleared so far is part of.
     uses: usize,
+    marked: Option<usize>,
 }
 
 /// A turn that is being read.
-struct Open<'a> {
+#[derive(Clone, Copy)]
+struct Open {
     start: usize,
     has_user: bool,
-    pairs: Pairs<'a>,
     /// `calls` and `uses` before it.
     before: (usize, usize),
 }
@@ -139,7 +145,7 @@ impl<'a, P: Fn(usize, &Message) -> u64> Reader<'a, P> {
             cleared,
             uses: self.uses,
             calls: self.calls,
-            is_settled: self.open.as_ref().is_some_and(|open| open.has_user && open.pairs.is_settled()),
+            is_settled: self.open.is_some_and(|open| open.has_user) && self.pairs.is_settled(),
         });
     }
 
@@ -150,18 +156,22 @@ impl<'a, P: Fn(usize, &Message) -> u64> Reader<'a, P> {
         if begins {
             self.close();
         }
-        let before = (self.calls, self.uses);
-        let open =
-            self.open.get_or_insert_with(|| Open { start: index, has_user: begins, pairs: Pairs::default(), before });
+        if self.open.is_none() {
+            self.open = Some(Open { start: index, has_user: begins, before: (self.calls, self.uses) });
+            self.pairs.begin();
+        }
+        if marks::is_marked(message) {
+            self.marked = Some(index);
+        }
         let first_call = self.calls;
-        open.pairs.read(index, message, &mut self.calls);
-        self.clearer.as_mut()?.clear(index, message, &open.pairs, first_call)
+        self.pairs.read(index, message, &mut self.calls);
+        self.clearer.as_mut()?.clear(index, message, &self.pairs, first_call)
     }
 
     /// The turn that is being read ends here. If it cannot be sent, its tool uses do not count.
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let fault = open.pairs.fault();
+        let fault = self.pairs.fault();
         if fault.is_some() || !open.has_user {
             (self.calls, self.uses) = open.before;
         }

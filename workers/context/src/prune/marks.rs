@@ -9,26 +9,34 @@ use super::layout::begins_turn;
 
 const MARK: &str = "cache_control";
 
-/// Moves the last mark of `history` into `sent` if that has none left. Without a block that can bear it (a text, a
+/// Moves `mark`, the last of the history, into `sent` if that has none left. Without a block that can bear it (a text, a
 /// picture, a document, a call or a result) there is nothing whose prefix is worth keeping, and it goes.
-pub(super) fn rescue(history: &[Message], sent: &mut [Message]) {
-    let Some(mark) = last(history).filter(|_| last(sent).is_none()) else { return };
+pub(super) fn rescue(mark: &Extra, sent: &mut [Message]) {
+    if last(sent).is_some() {
+        return;
+    }
     let newest = sent.iter().rposition(begins_turn).unwrap_or(sent.len());
     let (older, newest) = sent.split_at_mut(newest);
     let bearers = older.iter_mut().rev().chain(newest.iter_mut().take(1));
     let mut blocks =
         bearers.filter(|message| !message.role.is_system()).flat_map(|message| message.content.iter_mut().rev());
     if let Some(extra) = blocks.find_map(extra_of) {
-        add(extra, mark);
+        add(extra, mark.clone());
     }
 }
 
 /// The last mark of the conversation, system messages aside.
-fn last(messages: &[Message]) -> Option<Extra> {
-    let spoken = messages.iter().rev().filter(|message| !message.role.is_system());
-    spoken
-        .into_iter()
-        .find_map(|message| message.content.iter().rev().find_map(of_block).or_else(|| of_extra(&message.extra)))
+pub(super) fn last(messages: &[Message]) -> Option<Extra> {
+    messages.iter().rev().filter(|message| !message.role.is_system()).find_map(of_message)
+}
+
+/// Whether the message bears a mark.
+pub(super) fn is_marked(message: &Message) -> bool {
+    of_message(message).is_some()
+}
+
+fn of_message(message: &Message) -> Option<Extra> {
+    message.content.iter().rev().find_map(of_block).or_else(|| of_extra(&message.extra))
 }
 
 /// The mark that `block` bears, by the dialects that know it.
@@ -43,6 +51,9 @@ pub(super) fn of_block(block: &Block) -> Option<Extra> {
 }
 
 fn of_extra(extra: &Extra) -> Option<Extra> {
+    if !extra.values().any(|fields| fields.get(MARK).is_some()) {
+        return None;
+    }
     let mark = |(dialect, fields): (&String, &Value)| {
         let mark = fields.get(MARK).filter(|mark| !mark.is_null())?;
         Some((dialect.clone(), Value::Object(Map::from_iter([(MARK.to_owned(), mark.clone())]))))

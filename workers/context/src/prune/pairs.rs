@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use ahash::RandomState;
 use schemas::chat::{Block, Message};
 
 /// A tool call or result without its counterpart, and the index of its message.
@@ -33,36 +34,55 @@ pub(super) struct Asked<'a> {
     pub(super) name: &'a str,
     /// Which call of the conversation it is, counted from 0.
     pub(super) number: usize,
-    message: usize,
 }
 
-/// The calls of one turn.
+/// The calls of a conversation, turn by turn: those of earlier turns are forgotten where their ids come again.
 #[derive(Default)]
 pub(super) struct Pairs<'a> {
-    calls: HashMap<&'a str, Calls<'a>>,
+    ids: HashMap<&'a str, Id, RandomState>,
+    /// Those of this turn.
+    calls: Vec<Call<'a>>,
+    /// The call that each result of the last message answers, by its place in `calls`.
+    answered: Vec<Option<usize>>,
+    turn: usize,
     /// Calls that wait for a result.
     waiting: usize,
     orphan: Option<usize>,
 }
 
-/// The calls that share an id.
+/// The calls of a turn that share an id, by their places.
 #[derive(Default)]
-struct Calls<'a> {
-    /// Those that wait for a result, oldest first.
-    waiting: Vec<Asked<'a>>,
+struct Id {
+    turn: usize,
+    /// The youngest that waits for a result.
+    waiting: Option<usize>,
     /// The one that the last result answered.
-    answered: Option<Asked<'a>>,
+    answered: Option<usize>,
+}
+
+struct Call<'a> {
+    asked: Asked<'a>,
+    message: usize,
+    is_answered: bool,
+    /// The next younger one with its id that waits.
+    next: Option<usize>,
 }
 
 impl<'a> Pairs<'a> {
+    /// Goes on to the next turn.
+    pub(super) fn begin(&mut self) {
+        self.turn += 1;
+        self.calls.clear();
+        (self.waiting, self.orphan) = (0, None);
+    }
+
     /// Takes the next message of the turn; `number` is that of the next call, and moves on.
     pub(super) fn read(&mut self, index: usize, message: &'a Message, number: &mut usize) {
+        self.answered.clear();
         for block in &message.content {
             match block {
                 Block::ToolCall(call) => {
-                    let asked = Asked { name: &call.name, number: *number, message: index };
-                    self.calls.entry(&call.id).or_default().waiting.push(asked);
-                    self.waiting += 1;
+                    self.call(&call.id, index, Asked { name: &call.name, number: *number });
                     *number += 1;
                 }
                 Block::ToolResult(result) => self.answer(index, &result.tool_call_id),
@@ -71,20 +91,36 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    fn answer(&mut self, index: usize, id: &str) {
-        let Some(calls) = self.calls.get_mut(id) else {
-            self.orphan = self.orphan.or(Some(index));
-            return;
-        };
-        if let Some(call) = calls.waiting.pop() {
-            calls.answered = Some(call);
-            self.waiting -= 1;
+    fn call(&mut self, id: &'a str, message: usize, asked: Asked<'a>) {
+        let id = self.ids.entry(id).or_default();
+        if id.turn != self.turn {
+            *id = Id { turn: self.turn, ..Id::default() };
         }
+        let next = id.waiting.replace(self.calls.len());
+        self.calls.push(Call { asked, message, is_answered: false, next });
+        self.waiting += 1;
     }
 
-    /// The call that the last result with this id answered.
-    pub(super) fn asked(&self, id: &str) -> Option<Asked<'a>> {
-        self.calls.get(id).and_then(|calls| calls.answered)
+    /// One result more than calls is taken for another of the last.
+    fn answer(&mut self, index: usize, id: &str) {
+        let Some(id) = self.ids.get_mut(id).filter(|id| id.turn == self.turn) else {
+            self.orphan = self.orphan.or(Some(index));
+            self.answered.push(None);
+            return;
+        };
+        if let Some(place) = id.waiting {
+            let call = &mut self.calls[place];
+            call.is_answered = true;
+            (id.waiting, id.answered) = (call.next, Some(place));
+            self.waiting -= 1;
+        }
+        self.answered.push(id.answered);
+    }
+
+    /// The call that a result of the last message, counted from 0, answers.
+    pub(super) fn asked(&self, result: usize) -> Option<Asked<'a>> {
+        let place = self.answered.get(result).copied().flatten()?;
+        Some(self.calls[place].asked)
     }
 
     /// Whether the turn could be sent as it is so far.
@@ -94,7 +130,7 @@ impl<'a> Pairs<'a> {
 
     /// What is wrong, once the turn has been read.
     pub(super) fn fault(&self) -> Option<Fault> {
-        let waiting = || self.calls.values().flat_map(|calls| &calls.waiting).map(|call| call.message).min();
+        let waiting = || self.calls.iter().find(|call| !call.is_answered).map(|call| call.message);
         self.orphan.map(Fault::Orphan).or_else(|| waiting().map(Fault::Unanswered))
     }
 }

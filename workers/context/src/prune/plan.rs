@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use schemas::chat::{ChatRequest, Message};
+use schemas::chat::{ChatRequest, Extra, Message};
 use schemas::context::ContextStrategy;
 use schemas::state::{ContextReport, Warning};
 
@@ -23,6 +23,8 @@ pub struct Plan {
     pub cleared: Vec<(usize, Message)>,
     /// The message that stands in for dropped turns, behind the leading system messages.
     pub summary: Option<Message>,
+    /// The last mark of a prompt cache in all of the messages, system messages aside.
+    pub mark: Option<Extra>,
     /// What is left out.
     pub report: ContextReport,
     /// What each layer saves.
@@ -69,7 +71,7 @@ pub fn plan(
     meter: &Meter<'_>,
     summary: Option<&Summary>,
 ) -> Result<Plan, Refusal> {
-    let costs: Vec<u64> = request.messages.iter().map(|message| meter.message(message)).collect();
+    let costs = meter.messages(&request.messages);
     let summary = summary.filter(|summary| budget.summarize && summary.is_of_use()).map(Summary::stand_in);
     let costs = Costs {
         messages: &costs,
@@ -135,7 +137,7 @@ impl Draft<'_> {
             ..ContextReport::default()
         };
         let saved = Saved::default();
-        Ok(Plan { kept: None, cleared: Vec::new(), summary: None, report, saved, warnings: Vec::new() })
+        Ok(Plan { kept: None, cleared: Vec::new(), summary: None, mark: None, report, saved, warnings: Vec::new() })
     }
 
     /// What is left when it is cut.
@@ -159,7 +161,7 @@ impl Draft<'_> {
 
     /// `summary` stands in for what the cut drops and costs so much.
     fn carry_out(self, cut: Cut, cost: u64, summary: Option<Message>) -> Plan {
-        let Layout { steps, turns } = self.layout;
+        let Layout { steps, turns, marked } = self.layout;
         let is_sent = |turn: usize| turn >= cut.turns && turns[turn].is_sound();
         let warnings = turns.iter().filter_map(Turn::warning).collect();
         let mut kept = Vec::with_capacity(steps.len());
@@ -188,7 +190,8 @@ impl Draft<'_> {
             prefix_stable: cut.is_stable,
         };
         let kept = Some(kept).filter(|kept| kept.len() < self.messages.len());
-        Plan { kept, cleared, summary, report, saved, warnings }
+        let mark = marked.and_then(|index| marks::last(&self.messages[..=index]));
+        Plan { kept, cleared, summary, mark, report, saved, warnings }
     }
 }
 
@@ -245,7 +248,9 @@ impl Plan {
             let leading = messages.iter().take_while(|message| message.role.is_system()).count();
             sent.insert(leading, summary.clone());
         }
-        marks::rescue(messages, &mut sent);
+        if let Some(mark) = &self.mark {
+            marks::rescue(mark, &mut sent);
+        }
         sent
     }
 }

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError};
 
-/// A content's digest. It is as good as random, so the map takes its low half for a hash.
-pub(super) type Key = u128;
+/// A content's digest. It is as good as random, so it is its own hash.
+pub(super) type Key = u64;
 
-type Counts = HashMap<Key, u64, BuildHasherDefault<LowHalf>>;
+type Counts = HashMap<Key, u64, BuildHasherDefault<Hashed>>;
 
 #[derive(Default)]
-struct LowHalf(u64);
+struct Hashed(u64);
 
-impl Hasher for LowHalf {
+impl Hasher for Hashed {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -22,12 +22,15 @@ impl Hasher for LowHalf {
         self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
     }
 
-    fn write_u128(&mut self, digest: u128) {
-        self.0 = digest as u64;
+    fn write_u64(&mut self, digest: u64) {
+        self.0 = digest;
     }
 }
 
-/// The cache. Its lock is held for a look-up or an insertion, never while counting.
+/// Most look-ups for which the lock is held.
+const AT_ONCE: usize = 1024;
+
+/// The cache. Its lock is held for look-ups or an insertion, never while counting.
 pub(super) struct Cache {
     generations: Mutex<Generations>,
 }
@@ -48,6 +51,15 @@ impl Cache {
 
     pub(super) fn get(&self, key: Key) -> Option<u64> {
         self.with(|generations| generations.get(key))
+    }
+
+    /// The count of each of the keys, if it is there.
+    pub(super) fn get_all(&self, keys: &[Key]) -> Vec<Option<u64>> {
+        let mut counts = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(AT_ONCE) {
+            self.with(|generations| counts.extend(keys.iter().map(|key| generations.get(*key))));
+        }
+        counts
     }
 
     pub(super) fn put(&self, key: Key, count: u64) {
@@ -90,7 +102,7 @@ mod tests {
     use super::*;
 
     fn key(n: u8) -> Key {
-        u128::from(n)
+        u64::from(n)
     }
 
     #[test]
@@ -112,6 +124,6 @@ mod tests {
             cache.put(key(n), u64::from(n));
             assert_eq!(cache.get(key(0)), Some(0), "after {n}");
         }
-        assert_eq!(cache.get(key(1)), None);
+        assert_eq!(cache.get_all(&[key(1), key(0)]), [None, Some(0)]);
     }
 }

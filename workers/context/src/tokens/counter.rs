@@ -1,6 +1,7 @@
 //! Counting with memory: each message once, however often its conversation comes back.
 
 use std::fmt;
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,8 +9,8 @@ use schemas::chat::{ChatRequest, Message, Tool};
 
 use super::cache::{Cache, Key};
 use super::correction::Factor;
-use super::digest::Digests;
-use super::message;
+use super::digest::{Digest, Digests};
+use super::message::{self, Part};
 use super::tokenizer::Tokenizer;
 use super::tools;
 
@@ -52,14 +53,14 @@ impl Counter {
     /// Counts as `tokenizer` does.
     #[must_use]
     pub fn meter(&self, tokenizer: Tokenizer) -> Meter<'_> {
-        Meter { counter: self, tokenizer, factor: Factor::ONE }
+        Meter { counter: self, tokenizer, factor: Factor::ONE, message: self.0.digests.begin(&tokenizer, b'm') }
     }
 
     /// Tokens of `messages`, as the tokenizer of a model's name counts.
     #[must_use]
     pub fn messages(&self, model: &str, messages: &[Message]) -> u64 {
         let meter = self.meter(Tokenizer::of_name(model));
-        messages.iter().map(|message| meter.message(message)).sum()
+        meter.messages(messages).iter().sum()
     }
 
     /// What the cache has done so far.
@@ -72,25 +73,34 @@ impl Counter {
         }
     }
 
-    /// The count of the content that has this digest.
-    fn remembered(&self, key: Key, count: impl FnOnce() -> u64) -> u64 {
-        if let Some(known) = self.0.cache.get(key) {
-            self.0.hits.fetch_add(1, Ordering::Relaxed);
-            return known;
-        }
-        self.0.misses.fetch_add(1, Ordering::Relaxed);
-        let count = count();
-        self.0.cache.put(key, count);
-        count
+    /// The counts of the contents that have these digests; `count` makes the one at an index that is not remembered.
+    fn remembered(&self, keys: &[Key], count: impl Fn(usize) -> u64) -> Vec<u64> {
+        let Inner { cache, hits, misses, .. } = &*self.0;
+        let mut made = 0;
+        let make = |(index, (key, known)): (usize, (&Key, Option<u64>))| {
+            // One like it may have been counted since.
+            known.or_else(|| cache.get(*key)).unwrap_or_else(|| {
+                made += 1;
+                let count = count(index);
+                cache.put(*key, count);
+                count
+            })
+        };
+        let counts = keys.iter().zip(cache.get_all(keys)).enumerate().map(make).collect();
+        misses.fetch_add(made, Ordering::Relaxed);
+        hits.fetch_add(keys.len() as u64 - made, Ordering::Relaxed);
+        counts
     }
 }
 
 /// A [`Counter`] for one model.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Meter<'a> {
     counter: &'a Counter,
     tokenizer: Tokenizer,
     factor: Factor,
+    /// The digest of every message begins so.
+    message: Digest,
 }
 
 impl Meter<'_> {
@@ -110,16 +120,36 @@ impl Meter<'_> {
     /// Tokens of one message within a request.
     #[must_use]
     pub fn message(&self, message: &Message) -> u64 {
-        let mut digest = self.counter.0.digests.begin(&self.tokenizer, b'm');
+        self.messages(slice::from_ref(message)).iter().sum()
+    }
+
+    /// Tokens of each of the messages within a request.
+    #[must_use]
+    pub fn messages(&self, messages: &[Message]) -> Vec<u64> {
+        let keys: Vec<_> = messages.iter().map(|message| self.key(message)).collect();
+        let mut counts = self.counter.remembered(&keys, |index| self.count(&messages[index]));
+        counts.iter_mut().for_each(|count| *count = self.factor.apply(*count));
+        counts
+    }
+
+    fn key(&self, message: &Message) -> Key {
+        let mut digest = self.message.clone();
         message::in_request(&self.tokenizer, message, &mut |part| digest.push(part));
-        let count = || message::sum(&self.tokenizer, |each| message::in_request(&self.tokenizer, message, each));
-        self.factor.apply(self.counter.remembered(digest.finish(), count))
+        digest.finish()
+    }
+
+    fn count(&self, message: &Message) -> u64 {
+        let mut sum = 0;
+        message::in_request(&self.tokenizer, message, &mut |part| sum += part.tokens(&self.tokenizer));
+        sum
     }
 
     /// Tokens of an assistant's message as an answer: what it says and calls, without the frame of a request.
     #[must_use]
     pub fn answer(&self, message: &Message) -> u64 {
-        self.factor.apply(message::sum(&self.tokenizer, |each| message::content(&self.tokenizer, message, each)))
+        let mut sum = 0;
+        message::content(&self.tokenizer, message, &mut |part| sum += part.tokens(&self.tokenizer));
+        self.factor.apply(sum)
     }
 
     /// Tokens of a request's tools.
@@ -129,9 +159,12 @@ impl Meter<'_> {
             return 0;
         }
         let count = || tools::count(&self.tokenizer, tools);
-        let mut digest = self.counter.0.digests.begin(&self.tokenizer, b't');
-        self.factor.apply(match serde_json::to_writer(&mut digest, tools) {
-            Ok(()) => self.counter.remembered(digest.finish(), count),
+        self.factor.apply(match serde_json::to_string(tools) {
+            Ok(text) => {
+                let mut digest = self.counter.0.digests.begin(&self.tokenizer, b't');
+                digest.push(Part::Text(&text));
+                self.counter.remembered(&[digest.finish()], |_| count()).iter().sum()
+            }
             Err(_) => count(),
         })
     }
@@ -146,7 +179,7 @@ impl Meter<'_> {
     /// Tokens of a whole request, as its provider will bill them for input.
     #[must_use]
     pub fn request(&self, request: &ChatRequest) -> u64 {
-        request.messages.iter().map(|message| self.message(message)).sum::<u64>() + self.overhead(request)
+        self.messages(&request.messages).iter().sum::<u64>() + self.overhead(request)
     }
 }
 
@@ -207,9 +240,9 @@ mod tests {
         let first = meter.request(&request);
         assert_eq!(counter.stats(), CacheStats { hits: 0, misses: 6, entries: 6 });
         assert_eq!(counter.clone().meter(Tokenizer::of_name("gpt-4o")).request(&request), first);
-        request.messages.push(Message::text(Role::User, "And now?"));
+        (0..2).for_each(|_| request.messages.push(Message::text(Role::User, "And now?")));
         assert!(meter.request(&request) > first);
-        assert_eq!(counter.stats(), CacheStats { hits: 12, misses: 7, entries: 7 });
+        assert_eq!(counter.stats(), CacheStats { hits: 13, misses: 7, entries: 7 });
     }
 
     #[test]

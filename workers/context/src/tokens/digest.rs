@@ -1,30 +1,29 @@
-//! What names a content in the cache of counts: a keyed hash of 128 bits, over exactly what is counted. Without the
-//! key, which each process draws for itself, nobody can make two contents that have the same.
+//! What names a content in the cache of counts: a keyed hash over exactly what is counted. Without the key, which each
+//! process draws for itself, nobody can make two contents that have the same; two that have it by chance are met once
+//! in some 2^48 look-ups, and then only a count is wrong.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::io;
+use std::hash::{BuildHasher, Hash, Hasher};
 
-use siphasher::sip128::{Hasher128, SipHasher13};
+use ahash::{AHasher, RandomState};
 
 use super::message::Part;
 
 /// Draws digests under one key.
-#[derive(Clone)]
-pub(super) struct Digests(SipHasher13);
+pub(super) struct Digests(RandomState);
 
 /// A digest in the making.
-pub(super) struct Digest(SipHasher13);
+#[derive(Debug, Clone)]
+pub(super) struct Digest(AHasher);
 
 impl Digests {
-    /// With a key of its own, from the source that the standard library keys its maps with.
+    /// With a random key of its own.
     pub(super) fn new() -> Self {
-        let random = RandomState::new();
-        Self(SipHasher13::new_with_keys(random.hash_one(0_u8), random.hash_one(1_u8)))
+        Self(RandomState::new())
     }
 
     /// Begins the digest of a content that is counted as `how` says; `kind` keeps apart what is counted differently.
     pub(super) fn begin(&self, how: &impl Hash, kind: u8) -> Digest {
-        let mut hasher = self.0;
+        let mut hasher = self.0.build_hasher();
         how.hash(&mut hasher);
         hasher.write_u8(kind);
         Digest(hasher)
@@ -32,7 +31,7 @@ impl Digests {
 }
 
 impl Digest {
-    /// Takes in a part of a message. Its length goes first, so that no two lists of parts read the same.
+    /// Takes in a part of what is counted. Its length goes first, so that no two lists of parts read the same.
     pub(super) fn push(&mut self, part: Part<'_>) {
         match part {
             Part::Text(text) => {
@@ -43,20 +42,8 @@ impl Digest {
         }
     }
 
-    pub(super) fn finish(&self) -> u128 {
-        self.0.finish128().as_u128()
-    }
-}
-
-/// So that JSON can be written into it.
-impl io::Write for Digest {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    pub(super) fn finish(&self) -> u64 {
+        self.0.finish()
     }
 }
 
@@ -65,7 +52,7 @@ mod tests {
     use super::*;
     use crate::tokens::Tokenizer;
 
-    fn digest(digests: &Digests, model: &str, kind: u8, parts: &[Part<'_>]) -> u128 {
+    fn digest(digests: &Digests, model: &str, kind: u8, parts: &[Part<'_>]) -> u64 {
         let mut digest = digests.begin(&Tokenizer::of_name(model), kind);
         parts.iter().for_each(|part| digest.push(*part));
         digest.finish()
@@ -85,12 +72,12 @@ mod tests {
             &[Part::Tokens(1), Part::Tokens(1)],
             &[Part::Tokens(2), ab],
         ];
-        let mut seen: Vec<u128> = lists.iter().map(|parts| digest(&digests, "gpt-4o", b'm', parts)).collect();
+        let mut seen: Vec<u64> = lists.iter().map(|parts| digest(&digests, "gpt-4o", b'm', parts)).collect();
         seen.push(digest(&digests, "gpt-4o", b't', &[ab]));
         seen.push(digest(&digests, "gpt-4", b'm', &[ab]));
         let distinct: std::collections::HashSet<_> = seen.iter().collect();
         assert_eq!(distinct.len(), seen.len());
-        assert_eq!(digest(&digests.clone(), "gpt-4.1", b'm', &[ab]), seen[1], "which counts as gpt-4o does");
+        assert_eq!(digest(&digests, "gpt-4.1", b'm', &[ab]), seen[1], "which counts as gpt-4o does");
     }
 
     #[test]

@@ -22,20 +22,18 @@ pub(super) enum Part<'a> {
     Tokens(u64),
 }
 
-/// Tokens of all that `parts` hands out.
-pub(super) fn sum(tokenizer: &Tokenizer, parts: impl FnOnce(&mut dyn FnMut(Part<'_>))) -> u64 {
-    let mut sum = 0;
-    parts(&mut |part| {
-        sum += match part {
-            Part::Text(text) => tokenizer.text(text),
-            Part::Tokens(tokens) => tokens,
+impl Part<'_> {
+    /// What it costs.
+    pub(super) fn tokens(self, tokenizer: &Tokenizer) -> u64 {
+        match self {
+            Self::Text(text) => tokenizer.text(text),
+            Self::Tokens(tokens) => tokens,
         }
-    });
-    sum
+    }
 }
 
 /// Hands out what is counted of a message within a request.
-pub(super) fn in_request(tokenizer: &Tokenizer, message: &Message, each: &mut dyn FnMut(Part<'_>)) {
+pub(super) fn in_request(tokenizer: &Tokenizer, message: &Message, each: &mut impl FnMut(Part<'_>)) {
     each(Part::Tokens(u64::from(tokenizer.frame)));
     if let Some(name) = &message.name {
         each(Part::Text(name));
@@ -45,13 +43,13 @@ pub(super) fn in_request(tokenizer: &Tokenizer, message: &Message, each: &mut dy
 }
 
 /// Hands out what is counted of a message's content.
-pub(super) fn content(tokenizer: &Tokenizer, message: &Message, each: &mut dyn FnMut(Part<'_>)) {
+pub(super) fn content(tokenizer: &Tokenizer, message: &Message, each: &mut impl FnMut(Part<'_>)) {
     message.content.iter().for_each(|part| block(tokenizer, part, each));
 }
 
 /// OpenAI documents no cost of calls: name, arguments and a frame are counted. Reasoning is counted as its text, which
 /// is more than a provider that drops it needs. Results nest no deeper than the codecs make them, one level.
-fn block(tokenizer: &Tokenizer, block: &Block, each: &mut dyn FnMut(Part<'_>)) {
+fn block(tokenizer: &Tokenizer, block: &Block, each: &mut impl FnMut(Part<'_>)) {
     match block {
         Block::Text { text, .. } | Block::Reasoning(Reasoning { text, .. }) | Block::Refusal { text } => {
             each(Part::Text(text));
@@ -74,7 +72,7 @@ fn block(tokenizer: &Tokenizer, block: &Block, each: &mut dyn FnMut(Part<'_>)) {
 }
 
 /// A document costs what its text does; one that is not text, what any embedded file does; one by address, a guess.
-fn document(source: &DocumentSource, each: &mut dyn FnMut(Part<'_>)) {
+fn document(source: &DocumentSource, each: &mut impl FnMut(Part<'_>)) {
     each(match source {
         DocumentSource::Text { text } => Part::Text(text),
         DocumentSource::Base64 { data, .. } => Part::Tokens(opaque::encoded(data)),

@@ -11,7 +11,7 @@ const SHORT: usize = 4096;
 const ENCODED: u64 = 32;
 
 /// Hands out what is counted of `value`: its JSON text, but one token for every 32 characters of an embedded file.
-pub(super) fn parts(value: &Value, each: &mut dyn FnMut(Part<'_>)) {
+pub(super) fn parts(value: &Value, each: &mut impl FnMut(Part<'_>)) {
     match value {
         Value::String(text) if text.len() > SHORT && is_encoded(text) => each(Part::Tokens(encoded(text))),
         Value::String(text) => {
@@ -53,10 +53,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::tokens::{Tokenizer, message};
+    use crate::tokens::Tokenizer;
 
     fn count(value: &Value) -> u64 {
-        message::sum(&Tokenizer::of_name("gpt-4o"), |each| parts(value, each))
+        let (tokenizer, mut sum) = (Tokenizer::of_name("gpt-4o"), 0);
+        parts(value, &mut |part| sum += part.tokens(&tokenizer));
+        sum
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl History {
         let messages = talk::talk(seed, TURNS, &AGENT);
         let counter = Counter::new(0);
         let meter = counter.meter(Tokenizer::of_name("gpt-4o"));
-        let costs = messages.iter().map(|message| meter.message(message)).collect();
+        let costs = meter.messages(&messages);
         Self { messages, costs, counter, cleared: RefCell::default() }
     }
 
