@@ -16,15 +16,17 @@ const MINUTE: Duration = Duration::from_secs(60);
 const OVERALL: usize = 30;
 /// The longest wait between tries to reach Telegram.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
-/// One call in so many is kept for critical alerts.
+/// One call in so many is kept for critical alerts, and as many again for news.
 const RESERVED: u32 = 5;
 
 /// How urgent a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Urgency {
-    /// Evenly spaced, and leaves a reserve.
-    Ordinary,
-    /// May use the reserve.
+    /// What is known is brought up to date: evenly spaced, and leaves both reserves.
+    Upkeep,
+    /// Somebody waits for it: at once while the minute has room, then what is left of the minute is shared out.
+    News,
+    /// May use every call.
     Critical,
 }
 
@@ -98,11 +100,13 @@ impl Pacer {
     /// Whether a call to `chat` may be made now.
     pub(crate) fn admits(&self, chat: &str, urgency: Urgency, now: Instant) -> bool {
         self.held(now).is_zero() && self.overall_admits(now) && self.is_open(chat, now) && {
-            let calls = self.chats.get(chat);
-            let recent = calls.map_or(0, |calls| within(calls, MINUTE, now));
-            let last = calls.and_then(|calls| calls.back());
-            let spaced = last.is_none_or(|last| now.duration_since(*last) >= self.spacing(urgency));
-            spaced && recent < usize::try_from(self.per_minute).unwrap_or(usize::MAX)
+            let ages = self.chats.get(chat).into_iter().flatten().map(|call| now.duration_since(*call));
+            let recent: Vec<_> = ages.filter(|age| *age < MINUTE).collect();
+            let left = self.allowance(urgency).saturating_sub(u32::try_from(recent.len()).unwrap_or(u32::MAX));
+            match (recent.first(), recent.last()) {
+                (Some(oldest), Some(last)) => left > 0 && *last >= self.spacing(urgency, left, MINUTE - *oldest),
+                _ => left > 0,
+            }
         }
     }
 
@@ -165,11 +169,23 @@ impl Pacer {
         within(&self.overall, Duration::from_secs(1), now) < OVERALL
     }
 
-    fn spacing(&self, urgency: Urgency) -> Duration {
-        let ordinary = self.per_minute - self.per_minute / RESERVED;
+    /// Most calls to a chat in a minute.
+    fn allowance(&self, urgency: Urgency) -> u32 {
+        let reserve = self.per_minute / RESERVED;
         match urgency {
-            Urgency::Critical => CHAT_SPACING,
-            Urgency::Ordinary => CHAT_SPACING.max(MINUTE / ordinary),
+            Urgency::Critical => self.per_minute,
+            Urgency::News => self.per_minute - reserve,
+            Urgency::Upkeep => self.per_minute - 2 * reserve,
+        }
+    }
+
+    /// The distance from the call before, with so many calls left until `renewed`, when there is one more.
+    fn spacing(&self, urgency: Urgency, left: u32, renewed: Duration) -> Duration {
+        let allowance = self.allowance(urgency);
+        match urgency {
+            Urgency::Upkeep => CHAT_SPACING.max(MINUTE / allowance),
+            Urgency::News if left <= allowance / 2 => CHAT_SPACING.max(renewed / left),
+            Urgency::News | Urgency::Critical => CHAT_SPACING,
         }
     }
 }
@@ -185,14 +201,13 @@ mod tests {
     use super::*;
 
     /// Greedy calls, each step some milliseconds after the last: when each began and ended, and in which chat.
-    fn greedy(per_minute: u32, steps: &[(u64, u64, bool, u8)]) -> Vec<(usize, Instant, Instant)> {
+    fn greedy(per_minute: u32, steps: &[(u64, u64, Urgency, u8)]) -> Vec<(usize, Instant, Instant)> {
         let mut pacer = Pacer::new(per_minute);
         let mut now = Instant::now();
         let mut calls = Vec::new();
-        for &(wait, took, critical, chat) in steps {
+        for &(wait, took, urgency, chat) in steps {
             now += Duration::from_millis(wait);
             let name = chat.to_string();
-            let urgency = if critical { Urgency::Critical } else { Urgency::Ordinary };
             if pacer.admits(&name, urgency, now) {
                 let began = now;
                 pacer.began(&name, began);
@@ -204,13 +219,17 @@ mod tests {
         calls
     }
 
+    fn urgency() -> impl Strategy<Value = Urgency> {
+        prop::sample::select(&[Urgency::Upkeep, Urgency::News, Urgency::Critical])
+    }
+
     proptest! {
         /// Wherever within each call Telegram counts it, no minute of a chat holds more than the limit, and no second less
         /// than a second's distance.
         #[test]
         fn no_window_ever_holds_too_many(
             per_minute in 1_u32..40,
-            steps in prop::collection::vec((0_u64..900, 0_u64..400, any::<bool>(), 0_u8..3), 0..600),
+            steps in prop::collection::vec((0_u64..900, 0_u64..400, urgency(), 0_u8..3), 0..600),
         ) {
             let calls = greedy(per_minute, &steps);
             for chat in 0..3 {
@@ -271,21 +290,47 @@ mod tests {
         assert_eq!(successor.held(now).as_secs(), 7);
     }
 
-    #[test]
-    fn critical_alerts_find_a_reserve() {
-        let mut pacer = Pacer::new(20);
-        let mut now = Instant::now();
-        let mut ordinary = 0;
-        for _ in 0..600 {
-            now += Duration::from_millis(100);
-            if pacer.admits("a", Urgency::Ordinary, now) {
-                pacer.began("a", now);
-                ordinary += 1;
+    /// Calls whenever it may, ten times a second: how many calls, and the longest wait for one.
+    fn saturate(pacer: &mut Pacer, urgency: Urgency, now: &mut Instant, span: Duration) -> (usize, Duration) {
+        let (mut calls, mut last, mut longest) = (0, *now, Duration::ZERO);
+        let end = *now + span;
+        while *now < end {
+            *now += Duration::from_millis(100);
+            if pacer.admits("a", urgency, *now) {
+                pacer.began("a", *now);
+                longest = longest.max(now.duration_since(last));
+                (calls, last) = (calls + 1, *now);
             }
         }
-        assert_eq!(ordinary, 16);
-        assert!(pacer.admits("a", Urgency::Critical, now));
-        assert!(!pacer.admits("a", Urgency::Ordinary, now));
+        (calls, longest)
+    }
+
+    #[test]
+    fn what_is_more_urgent_finds_a_reserve() {
+        let (mut pacer, mut now) = (Pacer::new(20), Instant::now());
+        assert_eq!(saturate(&mut pacer, Urgency::Upkeep, &mut now, MINUTE).0, 12);
+        assert!(saturate(&mut pacer, Urgency::News, &mut now, Duration::from_secs(5)).0 >= 4);
+        assert!(!pacer.admits("a", Urgency::Upkeep, now));
+        assert!(saturate(&mut pacer, Urgency::Critical, &mut now, Duration::from_secs(4)).0 >= 4);
+    }
+
+    #[test]
+    fn news_goes_within_two_seconds_beside_any_upkeep() {
+        let (mut pacer, mut now) = (Pacer::new(20), Instant::now());
+        for _ in 0..40 {
+            saturate(&mut pacer, Urgency::Upkeep, &mut now, Duration::from_secs(7));
+            let (calls, waited) = saturate(&mut pacer, Urgency::News, &mut now, Duration::from_secs(2));
+            assert!(calls > 0, "waited {waited:?}");
+        }
+    }
+
+    #[test]
+    fn a_minute_of_news_leaves_no_gap() {
+        let (mut pacer, mut now) = (Pacer::new(20), Instant::now());
+        let (first, _) = saturate(&mut pacer, Urgency::News, &mut now, Duration::from_secs(9));
+        assert_eq!(first, 8);
+        let (calls, longest) = saturate(&mut pacer, Urgency::News, &mut now, 4 * MINUTE);
+        assert!(calls > 60 && longest < Duration::from_secs(8), "{calls}, {longest:?}");
     }
 
     #[test]
@@ -324,7 +369,7 @@ mod tests {
         let mut pacer = Pacer::new(20);
         pacer.close("a", Duration::from_secs(5), start);
         assert!(!pacer.admits("a", Urgency::Critical, start + Duration::from_secs(4)));
-        assert!(pacer.admits("b", Urgency::Ordinary, start));
-        assert!(pacer.admits("a", Urgency::Ordinary, start + Duration::from_secs(5)));
+        assert!(pacer.admits("b", Urgency::News, start));
+        assert!(pacer.admits("a", Urgency::News, start + Duration::from_secs(5)));
     }
 }

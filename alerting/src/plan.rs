@@ -158,7 +158,7 @@ fn notices(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> 
             waiting.entry(chats.follow(&posted.chat)).or_default().push(candidate);
         }
     }
-    let admitted = |chat: &str| pacer.admits(chat, Urgency::Ordinary, now.monotonic);
+    let admitted = |chat: &str| pacer.admits(chat, Urgency::Upkeep, now.monotonic);
     let (chat, candidates) = waiting.into_iter().find(|(chat, _)| admitted(chat))?;
     let reply_to = match candidates.as_slice() {
         [only] => only.episode.posted.as_ref().filter(|posted| posted.chat == chat).map(|posted| posted.message),
@@ -182,7 +182,10 @@ fn edits(book: &Book, pacer: &Pacer, now: Now) -> Option<Task> {
             *entry = order.min(*entry);
         }
     }
-    let admitted = waiting.into_iter().filter(|((chat, _), _)| pacer.admits(chat, Urgency::Ordinary, now.monotonic));
+    let admitted = waiting.into_iter().filter(|((chat, _), (Reverse(restated), _))| {
+        let urgency = if *restated { Urgency::News } else { Urgency::Upkeep };
+        pacer.admits(chat, urgency, now.monotonic)
+    });
     let ((chat, message), _) = admitted.min_by_key(|(_, order)| *order)?;
     let shown_there = |candidate: &Candidate<'_>| {
         candidate.episode.posted.as_ref().is_some_and(|posted| posted.chat == chat && posted.message == message)
@@ -234,7 +237,7 @@ fn rank(candidate: Candidate<'_>) -> impl Ord + use<> {
 const fn urgency(severity: Severity) -> Urgency {
     match severity {
         Severity::Critical => Urgency::Critical,
-        Severity::Warning | Severity::Info => Urgency::Ordinary,
+        Severity::Warning | Severity::Info => Urgency::News,
     }
 }
 

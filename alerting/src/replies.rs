@@ -47,7 +47,7 @@ impl Replies {
     pub(crate) fn next(&mut self, pacer: &Pacer, now: Instant) -> Option<Reply> {
         self.waiting.retain(|reply| now.duration_since(reply.since) < STALE);
         let admitted = |reply: &Reply| {
-            pacer.is_open(&reply.place.chat, now) && pacer.admits(&reply.place.chat, Urgency::Ordinary, now)
+            pacer.is_open(&reply.place.chat, now) && pacer.admits(&reply.place.chat, Urgency::News, now)
         };
         let position = self.waiting.iter().position(admitted)?;
         self.waiting.remove(position)

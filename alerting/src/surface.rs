@@ -126,7 +126,7 @@ impl Desk {
             return None;
         };
         let days = calendar.due(told, now.wall)?;
-        let usable = |chat: &str| self.pacer.admits(chat, Urgency::Ordinary, now.monotonic);
+        let usable = |chat: &str| self.pacer.admits(chat, Urgency::Upkeep, now.monotonic);
         let chat = self.chats.route(Severity::Info, usable)?.to_owned();
         let text = calendar.digest(&days, &self.book.incidents);
         let (plain, own) = (self.surface.plain_digest, Some(Own::Daily(*days.end())));

@@ -32,6 +32,8 @@ pub(super) struct Witness {
     acknowledged: BTreeMap<String, Timestamp>,
     /// Until when a provider is silenced.
     silences: BTreeMap<String, Timestamp>,
+    /// When each was last seen muted.
+    muted: BTreeMap<String, Timestamp>,
     throttled_until: Timestamp,
 }
 
@@ -110,13 +112,15 @@ impl Witness {
         self.episodes.retain(|(key, _)| book.incidents.contains_key(key));
     }
 
-    pub(super) fn nobody_waits_too_long(&self, book: &Book, now: Timestamp) {
+    pub(super) fn nobody_waits_too_long(&mut self, book: &Book, now: Timestamp) {
         for (key, incident) in &book.incidents {
+            if book.is_muted(key) {
+                self.muted.insert(key.clone(), now);
+            }
             let Some(episode) = incident.live().filter(|episode| episode.posted.is_none()) else { continue };
-            let Some(since) = episode.untold_since.filter(|_| !book.is_muted(key)) else { continue };
-            let since = since.max(episode.not_before).max(self.throttled_until);
-            let silenced = self.silences.get(&incident.labels["provider"]).copied().unwrap_or_default();
-            let waited = now.since(since.max(silenced));
+            let Some(since) = episode.untold_since else { continue };
+            let muted = self.muted.get(key).copied().unwrap_or_default();
+            let waited = now.since(since.max(episode.not_before).max(self.throttled_until).max(muted));
             assert!(waited <= PATIENCE, "{incident:?} waits since {since}, it is {now}");
         }
     }
