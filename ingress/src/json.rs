@@ -1,6 +1,8 @@
 //! Reading a JSON body that nobody vouches for: its depth and its number of values are bounded before anything is
 //! built from it, and every fault names its place. A repeated key is not a fault; the last one counts.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use schemas::error::{ErrorCode, Failure};
 use serde::de::IgnoredAny;
@@ -74,15 +76,15 @@ impl Checked {
     }
 }
 
-/// What a value is, in words for an error message.
-pub(crate) const fn kind(value: &Value) -> &'static str {
+/// What a value is, in words for an error message. A number tells no secret, and often what is wrong.
+pub(crate) fn kind(value: &Value) -> Cow<'static, str> {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+        Value::Null => "null".into(),
+        Value::Bool(_) => "a boolean".into(),
+        Value::Number(number) => number.to_string().into(),
+        Value::String(_) => "a string".into(),
+        Value::Array(_) => "an array".into(),
+        Value::Object(_) => "an object".into(),
     }
 }
 

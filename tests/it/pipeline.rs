@@ -88,6 +88,28 @@ async fn a_waiting_client_hears_of_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_may_wait_where_it_submits() {
+    let provider = Provider::start("fake").await;
+    provider.script("fake", [Act::Hold]);
+    let cluster = Cluster::plan().provider(&provider).start().await;
+    let api = cluster.api();
+    let submit = |wait| {
+        let request = api.request(Method::POST, "/v1/jobs").header("prefer", wait).header("idempotency-key", "one");
+        api.send(request.json(&prompt("fake", "hello")))
+    };
+    let short = submit("wait=1").await.expect(202);
+    assert_eq!((&short.body["status"], short.header("preference-applied")), (&json!("queued"), "wait=1"));
+    provider.open(1).await;
+    let (long, ()) = tokio::join!(submit("wait=50"), async { provider.release() });
+    let long = long.expect(200);
+    assert_eq!(long.header("idempotency-replayed"), "true");
+    assert_eq!((&long.body["status"], &long.body["id"]), (&json!("completed"), &short.body["id"]));
+    assert_eq!(submit("wait=0").await.expect(200).body, long.body);
+    assert_eq!(submit("return=minimal").await.expect(202).body, short.body);
+    assert_eq!(provider.calls().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancelled_job_ends_at_once_and_drops_its_call() {
     let provider = Provider::start("fake").await;
     provider.script("fake", [Act::Hold]);

@@ -27,7 +27,8 @@ const ROUTE: &str = "/v1/jobs";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// `POST /v1/jobs`: 202 once the job is durable. Every repeat of one idempotency key has the same body.
+/// `POST /v1/jobs`: 202 once the job is durable. Every repeat of one idempotency key has the same body. With
+/// `Prefer: wait=N` 200 and the job as it ended, if it ends within N seconds.
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -44,7 +45,20 @@ pub(crate) async fn create(
     let origin = Origin { caller: &caller, request_id: &request_id, identity, body_hash, body_bytes };
     let submitted = submit::submit(&app, origin, submission).await?;
     drop(hold);
-    Ok(accepted(&submitted))
+    let Some(wait) = wait_asked(&app, &headers) else { return Ok(accepted(&submitted)) };
+    let id = submitted.job.id;
+    let mut answer = accepted(&submitted);
+    // The job is accepted, whatever becomes of the wait.
+    if let Ok(found) = ended_within(&app, &caller, id, wait).await
+        && found.is_terminal()
+        && let Ok(view) = lookup::view(&app, id, &found).await
+    {
+        let ended = Json(view).into_response();
+        *answer.status_mut() = StatusCode::OK;
+        *answer.body_mut() = ended.into_body();
+    }
+    answer.headers_mut().extend(preference_applied(wait));
+    Ok(answer)
 }
 
 /// 202 with a job that is durable, and where to read it.
@@ -68,15 +82,14 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let id = lookup::id_of(path)?;
-    let wait = prefer::wait(&headers).map(|seconds| Duration::from_secs(seconds).min(app.config.ingress.max_wait));
+    let wait = wait_asked(&app, &headers);
     let found = match wait {
         None => lookup::find(&app, &caller.tenant, id).await?,
         Some(wait) => ended_within(&app, &caller, id, wait).await?,
     };
     let view = lookup::view(&app, id, &found).await?;
-    let applied = wait.and_then(|wait| HeaderValue::from_str(&format!("wait={}", wait.as_secs())).ok());
     let mut answer = Json(view).into_response();
-    answer.headers_mut().extend([(PREFERENCE_APPLIED, applied)].into_iter().filter_map(present));
+    answer.headers_mut().extend(wait.and_then(preference_applied));
     Ok(about(id, answer))
 }
 
@@ -98,6 +111,15 @@ pub(crate) async fn cancel(
         Cancelled::Absent => return Err(ApiError::not_found("no such job")),
     };
     Ok(about(id, Json(view)))
+}
+
+/// How long the client would like the answer to wait, as far as that is granted.
+fn wait_asked(app: &App, headers: &HeaderMap) -> Option<Duration> {
+    prefer::wait(headers).map(|seconds| Duration::from_secs(seconds).min(app.config.ingress.max_wait))
+}
+
+fn preference_applied(wait: Duration) -> Option<(HeaderName, HeaderValue)> {
+    present((PREFERENCE_APPLIED, HeaderValue::from_str(&format!("wait={}", wait.as_secs())).ok()))
 }
 
 /// The job once it has ended, or as it is when time is up or the service stops.

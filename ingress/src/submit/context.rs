@@ -150,7 +150,7 @@ mod tests {
             assert_eq!(context(&body).unwrap_err().param.as_deref(), Some(path), "{body}");
         }
         let failure = context(&json!({"clear_tool_results": 3})).unwrap_err();
-        assert_eq!(failure.message, "context.clear_tool_results: expected a boolean or an object, found a number");
+        assert_eq!(failure.message, "context.clear_tool_results: expected a boolean or an object, found 3");
     }
 
     #[test]

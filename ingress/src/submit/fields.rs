@@ -1,5 +1,5 @@
-//! The fields of a native submit beyond those of a chat request, each with its own words when it is wrong. The client's
-//! values are never quoted: a prompt in the wrong place must not come back in an error.
+//! The fields of a native submit beyond those of a chat request, each with its own words when it is wrong. Texts of the
+//! client's are never quoted: a prompt in the wrong place must not come back in an error.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +114,7 @@ mod tests {
         assert!(metadata(&Value::Object(many)).is_err());
         assert!(metadata(&json!({"x".repeat(65): "x"})).is_err());
         assert_eq!(metadata(&json!({"a": "x".repeat(513)})).unwrap_err().param.as_deref(), Some("metadata.a"));
-        assert_eq!(metadata(&json!({"a": 1})).unwrap_err().message, "metadata.a: expected a string, found a number");
+        assert_eq!(metadata(&json!({"a": 1})).unwrap_err().message, "metadata.a: expected a string, found 1");
         assert_eq!(metadata(&json!({"ä": "x".repeat(512)})).unwrap().len(), 1);
     }
 
