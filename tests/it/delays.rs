@@ -46,11 +46,15 @@ async fn a_job_past_its_deadline_expires() {
     provider.script("fake-held", [Act::Hold]);
     let cluster = Cluster::plan().provider(&provider).set("WORKER__SHORT_PARK", "1s").start().await;
     let api = cluster.api();
+    let deadline = seconds_from_now(10);
+    let mut running = Vec::new();
     for (model, first_outcome) in [("fake-busy", "failed"), ("fake-held", "cancelled")] {
-        let deadline = seconds_from_now(6);
         let mut body = prompt(model, "in time?");
         body["deadline"] = json!(deadline.to_string());
-        let job = api.run(&body).await;
+        running.push((model, first_outcome, api.submit(&body).await));
+    }
+    for (model, first_outcome, id) in running {
+        let job = api.ended(&id).await;
         assert_eq!((&job["status"], &job["error"]["code"]), (&json!("expired"), &json!("expired")), "{job}");
         assert_eq!(provider.calls_of(model).len(), 1, "{job}");
         let seen = outcomes(&job);
