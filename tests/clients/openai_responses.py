@@ -74,6 +74,21 @@ def tools() -> None:
     assert third.output_text == ANSWER, third
 
 
+def references() -> None:
+    first = client.responses.create(model=MODEL, input=ASKED, tools=[TOOL], tool_choice="required")
+    (call,) = first.output
+    (asked,) = client.responses.input_items.list(first.id).data
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "rain"}
+    named = [{"type": "item_reference", "id": item.id} for item in (asked, call)]
+    second = client.responses.create(model=f"{MODEL}-tools", input=[*named, result], tools=[TOOL])
+    assert second.output_text == ANSWER, second
+    (text,) = second.output
+    user = {"role": "user", "content": ASKED}
+    third = client.responses.create(model=MODEL, input=[user, {"id": text.id}, user])
+    kept = client.responses.input_items.list(third.id, order="asc").data
+    assert kept[1].role == "assistant" and kept[1].content[0].text == ANSWER, kept
+
+
 def tools_streamed() -> None:
     choice = {"type": "function", "name": "get_weather"}
     with client.responses.stream(
@@ -343,6 +358,8 @@ def bad_requests() -> None:
         assert error.type == "invalid_request_error", error
 
     refused("input[0].role", input=[{"role": "wizard", "content": "x"}])
+    refused("input[1]", input=[{"role": "user", "content": "x"}, {"type": "item_reference", "id": "msg_1"}])
+    refused("input[0]", input=[{"type": "item_reference", "id": "msg_00000000000000000000000000_0"}])
     refused("temperature", temperature=3)
     refused("store", background=True, store=False)
     refused("previous_response_id", previous_response_id="resp_00000000000000000000000000")
@@ -372,6 +389,7 @@ run(
     [
         plain,
         tools,
+        references,
         tools_streamed,
         stream_helper,
         streamed,

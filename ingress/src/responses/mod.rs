@@ -1,8 +1,9 @@
-//! What the Responses API remembers: the options and the input of a response, going on from one, showing one again, and
-//! its stream from any point.
+//! What the Responses API remembers: the options and the input of a response, going on from one, naming items of one,
+//! showing one again, and its stream from any point.
 
 pub(crate) mod chain;
 pub(crate) mod kept;
+pub(crate) mod references;
 pub(crate) mod shown;
 pub(crate) mod stream;
 

@@ -23,7 +23,7 @@ use crate::error::ApiError;
 use crate::lookup::Found;
 use crate::request_id::RequestId;
 use crate::responses::kept::{self, Options};
-use crate::responses::{self, Known, chain, shown, stream};
+use crate::responses::{self, Known, chain, references, shown, stream};
 use crate::submit::{Submission, Submitted};
 
 const ROUTE: &str = "/v1/responses";
@@ -34,16 +34,16 @@ pub(crate) async fn create(
     Extension(caller): Extension<Caller>,
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
-    body: JsonBody,
+    mut body: JsonBody,
 ) -> Result<Response, ApiError> {
+    let named = references::resolve(&app, &caller, &mut body.object).await?;
     let ((mut submission, options), mut body) = call::read(ROUTE, decode, body).await?;
     if let Some(conversation) = &options.conversation {
         conversations::known(&app, &caller, conversation).await?;
     }
     submission.surface = Some(kept::surface(&options)?);
-    if let Some(hold) = chain::extend(&app, &caller, &options, &mut submission.request).await? {
-        body.has_grown(hold);
-    }
+    let history = chain::extend(&app, &caller, &options, &mut submission.request).await?;
+    named.into_iter().chain(history).for_each(|hold| body.has_grown(hold));
     let incoming = Incoming { app, caller, request_id, headers };
     if options.background {
         return background(incoming, submission, body, options).await;

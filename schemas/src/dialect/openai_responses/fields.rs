@@ -50,7 +50,11 @@ pub const FIELDS: &[Field] = &[
         Mapped,
         "the proof; of another dialect's provider it is wrapped, and unwrapped here",
     ),
-    Field::new("input[].item_reference", Refused, "items are kept by answer: send the item, or previous_response_id"),
+    Field::new(
+        "input[].item_reference",
+        Refused,
+        "unless it names an item of a response that is kept, which is put in its place",
+    ),
     Field::new("tools[].type", Mapped, "tools of other types than `function` are carried"),
     Field::new("tools[].name", Mapped, ""),
     Field::new("tools[].description", Mapped, ""),

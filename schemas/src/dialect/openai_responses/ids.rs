@@ -24,8 +24,20 @@ pub(super) fn foreign(id: String) -> Option<String> {
 
 /// Whether we made `id` for an item.
 pub(super) fn is_ours(id: &str) -> bool {
+    response_of_item(id).is_some()
+}
+
+/// The response whose input or output has the item `id`, if we made that id.
+#[must_use]
+pub fn response_of_item(id: &str) -> Option<JobId> {
     let rest = id.split_once('_').map_or(id, |(_, rest)| rest);
-    rest.split_once('_').is_some_and(|(suffix, _)| suffix.parse::<JobId>().is_ok())
+    rest.split_once('_').and_then(|(suffix, _)| suffix.parse().ok())
+}
+
+/// Whether the item `id`, which we made, is of a response's input.
+#[must_use]
+pub fn is_input_item(id: &str) -> bool {
+    id.rsplit_once('_').is_some_and(|(_, place)| place.starts_with('i'))
 }
 
 #[cfg(test)]
@@ -36,6 +48,8 @@ mod tests {
     fn our_ids_are_told_from_a_providers() {
         let suffix = suffix("resp_01KAG2W8F3VQ9XTR5M7N4C6B0E");
         for id in [of_output("rs", suffix, 0), of_input("msg", suffix, 12)] {
+            assert_eq!(response_of_item(&id), suffix.parse().ok());
+            assert_eq!(is_input_item(&id), id.starts_with("msg"));
             assert_eq!(foreign(id), None);
         }
         let provider = "rs_68af4030baa48193b0b43b4c2a176a1a0e6967589f080e78";

@@ -38,6 +38,7 @@ mod tests;
 pub use encode::encode_request;
 pub use fields::FIELDS;
 pub use history::{decode_items, input_items, without_instructions};
+pub use ids::{is_input_item, response_of_item};
 pub use options::ClientOptions;
 pub use request::{KNOWN_FIELDS, decode_request};
 pub use response::{decode_response, encode_response, encode_without_output};
