@@ -1,10 +1,10 @@
 //! What a synchronous caller gets of an ended job: the answer, or the failure that took its place.
 
 use broker::Record;
-use schemas::chat::{ChatResponse, FinishReason, Message, Role};
+use schemas::chat::{ChatResponse, Extra, FinishReason, Message, Role};
 use schemas::dialect::anthropic;
 use schemas::error::{ErrorCode, Failure};
-use schemas::state::{JobResult, JobState, Phase};
+use schemas::state::{Aside, JobResult, JobState, Phase};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -16,9 +16,13 @@ use crate::lookup;
 /// The job's own failure, as a refusal; and an open one when the answer is there but cannot be fetched now.
 pub(crate) async fn of_record(app: &App, record: &Record) -> Result<ChatResponse, ApiError> {
     let mut response = of_state(&record.state).map_err(ApiError::from)?;
-    let stored = record.state.result.as_ref().and_then(|result| result.stored_output.as_deref());
-    if let Some(object) = stored {
+    let Some(result) = &record.state.result else { return Ok(response) };
+    if let Some(object) = &result.stored_output {
         response.message = lookup::stored_value(app, object).await.map_err(ApiError::open)?;
+    }
+    if let Some(object) = &result.stored_aside {
+        let Aside { logprobs, extra } = lookup::stored_value(app, object).await.map_err(ApiError::open)?;
+        (response.logprobs, response.extra) = (logprobs, told(extra, result));
     }
     Ok(response)
 }
@@ -34,10 +38,6 @@ fn of_state(state: &JobState) -> Result<ChatResponse, Failure> {
 
 fn response(state: &JobState, result: &JobResult) -> ChatResponse {
     let cut = if state.phase == Phase::Incomplete { FinishReason::Length } else { FinishReason::Stop };
-    let mut extra = result.extra.clone();
-    if let Some(report) = &result.context {
-        anthropic::tell_cleared(&mut extra, report);
-    }
     ChatResponse {
         id: result.response_id.clone(),
         model: result.model.clone().unwrap_or_else(|| state.head.model.clone()),
@@ -45,8 +45,16 @@ fn response(state: &JobState, result: &JobResult) -> ChatResponse {
         finish: result.finish.unwrap_or(cut),
         usage: result.usage,
         logprobs: result.logprobs.clone(),
-        extra,
+        extra: told(result.extra.clone(), result),
     }
+}
+
+/// With what pruning did, where an API tells it.
+fn told(mut extra: Extra, result: &JobResult) -> Extra {
+    if let Some(report) = &result.context {
+        anthropic::tell_cleared(&mut extra, report);
+    }
+    extra
 }
 
 /// For a record that does not say why.

@@ -235,6 +235,18 @@ pub struct JobResult {
     pub logprobs: Vec<serde_json::Value>,
     /// Fields outside the neutral form, by the dialect of the provider that sent them.
     pub extra: serde_json::Map<String, serde_json::Value>,
+    /// The [`Aside`] is in the object store under this name, being too large for a record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_aside: Option<String>,
+}
+
+/// What comes with an answer beside its message.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Aside {
+    /// As [`JobResult::logprobs`].
+    pub logprobs: Vec<serde_json::Value>,
+    /// As [`JobResult::extra`].
+    pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The value of `state.<id>`.

@@ -80,3 +80,24 @@ async fn a_cut_answer_says_that_it_is_cut() {
     let job = api.run(&prompt("fake-huge", "much")).await;
     assert_eq!((job["status"].as_str(), output_text(&job).len()), (Some("completed"), huge));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_with_more_beside_it_than_a_record_holds_is_whole() {
+    let words = 1500;
+    let provider = Provider::start("fake").await;
+    provider.script("fake", [Act::Say("word ".repeat(words)), Act::Say("word ".repeat(words))]);
+    let cluster = Cluster::plan().provider(&provider).start().await;
+    let api = cluster.api();
+    let mut body = prompt("fake", TEXT);
+    (body["logprobs"], body["top_logprobs"]) = (json!(true), json!(20));
+    let whole = api.post("/v1/chat/completions", &body).await.expect(200);
+    let told = whole.body["choices"][0]["logprobs"]["content"].as_array().unwrap();
+    assert_eq!((told.len(), told[0]["top_logprobs"].as_array().unwrap().len()), (words, 20));
+    body["stream"] = json!(true);
+    let streamed = api.post("/v1/chat/completions", &body).await.expect(200);
+    let chunks =
+        streamed.text.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+    let told = chunks.map(|chunk| chunk["choices"][0]["logprobs"]["content"].as_array().map_or(0, Vec::len));
+    assert_eq!((told.sum::<usize>(), streamed.text.contains("[DONE]")), (words, true));
+    assert_eq!(provider.calls().len(), 2, "each answer was paid for once");
+}

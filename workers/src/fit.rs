@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
+use broker::BrokerError;
+use bytes::Bytes;
 use context::{Budget, Counter, Factor, Meter, Pruned, Saved, Tokenizer, budget_for};
 use schemas::catalog::Candidate;
 use schemas::chat::{Block, ChatRequest, Message};
@@ -11,6 +14,7 @@ use schemas::envelope;
 use schemas::error::{ErrorCode, Failure};
 use schemas::job::{ContextOptions, Job, Payload};
 use schemas::state::{ContextReport, Warning};
+use tokio::time::timeout;
 
 use crate::provider::echo::{CountTokens, Countable};
 use crate::told::Told;
@@ -20,6 +24,10 @@ use crate::worker::Worker;
 const MANY_MESSAGES: usize = 64;
 /// Bytes of text in one request from which on counting leaves the async threads.
 const MANY_BYTES: usize = 64 << 10;
+/// Between two looks for a stored request.
+const READ_AGAIN: Duration = Duration::from_millis(500);
+/// So often a stored request is looked for that is not there.
+const LOOKS: u32 = 10;
 
 /// A request that fits a model.
 pub(crate) struct Fitted {
@@ -49,10 +57,27 @@ pub(crate) async fn load(worker: &Worker, job: &Job) -> Result<Arc<ChatRequest>,
         tracing::error!(error, "a stored request cannot be read");
         Failure::new(ErrorCode::Internal, "the stored request cannot be read")
     };
-    match worker.broker.body(object, most).await {
+    match read(worker, object, most).await {
         Ok(Some(body)) => envelope::decode(&body).map(Arc::new).map_err(|error| unreadable(&error)),
         Ok(None) => Err(Failure::new(ErrorCode::Internal, "the stored request is past its retention")),
         Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// A stored body, asked for until there is an answer: the lease and the deadline bound it. What is not there is looked
+/// for again, since a copy of the store that lags behind may not have it yet.
+async fn read(worker: &Worker, object: &str, most: usize) -> Result<Option<Bytes>, BrokerError> {
+    let mut looks = 0;
+    loop {
+        match timeout(worker.config.ingress.body_timeout, worker.broker.body(object, most)).await {
+            Ok(Ok(None)) if looks < LOOKS => looks += 1,
+            Ok(Err(error)) if error.may_pass() => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a stored request cannot be read yet");
+            }
+            Err(_) => tracing::warn!("a stored request takes too long to read"),
+            Ok(read) => return read,
+        }
+        tokio::time::sleep(READ_AGAIN).await;
     }
 }
 

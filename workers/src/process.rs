@@ -114,6 +114,9 @@ async fn settle(worker: &Worker, lease: Lease, ending: Ending, started: Instant)
                 }
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "result not stored: the job runs again");
+                    if let Some((plan, end)) = answered {
+                        account::lost_result(worker, id, &head.tenant, &plan, &end);
+                    }
                 }
             }
         }

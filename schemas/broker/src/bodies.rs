@@ -1,18 +1,24 @@
 //! Bodies too large for a message, in the object store; those of dead jobs in one of their own, which keeps them for as
 //! long as DEAD keeps its entries.
 
+use std::time::Duration;
+
 use async_nats::jetstream::object_store::{DeleteErrorKind, GetErrorKind, Object, ObjectStore};
 use bytes::Bytes;
 use schemas::chat::ChatRequest;
 use schemas::id::JobId;
 use schemas::job::{Job, Kept, Payload};
-use schemas::state::{JobResult, Phase};
+use schemas::state::Phase;
 use schemas::{envelope, subject};
 use tokio::io::AsyncReadExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::broker::Broker;
 use crate::error::BrokerError;
+use crate::store::Backoff;
+
+/// How long an object store that answers, but takes nothing, is tried with what must not be lost.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Broker {
     /// Stores a value that is too large for a message. The same name again replaces it.
@@ -111,21 +117,22 @@ impl Broker {
             return Ok(Payload::Inline(Box::new(request.clone())));
         }
         let (object, bytes) = (format!("{id}.request"), body.len() as u64);
-        self.put_body(&object, body).await?;
+        self.put_at_last(&object, body).await?;
         Ok(Payload::Stored { object, bytes })
     }
 
-    /// Moves an output that would not fit into a record to the object store.
-    pub(crate) async fn store_large_output(&self, id: JobId, result: &mut JobResult) -> Result<(), BrokerError> {
-        let Some(output) = &result.output else { return Ok(()) };
-        let body = envelope::encode(output)?;
-        if body.len() <= self.0.config.ingress.inline_max_bytes / 2 {
-            return Ok(());
+    /// Stores a value that an ended call left, which is not to be lost with a server that is away for a while.
+    pub(crate) async fn put_at_last(&self, name: &str, body: Bytes) -> Result<(), BrokerError> {
+        let (mut wait, began) = (Backoff::default(), Instant::now());
+        loop {
+            match self.put_body(name, body.clone()).await {
+                Err(error) if error.may_pass() && (!self.connected() || began.elapsed() < PATIENCE) => {
+                    tracing::debug!(name, error = &error as &dyn std::error::Error, "a body is not stored yet");
+                    wait.pause().await;
+                }
+                put => return put,
+            }
         }
-        let name = format!("{id}.output");
-        self.put_body(&name, body).await?;
-        (result.output, result.stored_output) = (None, Some(name));
-        Ok(())
     }
 }
 

@@ -49,7 +49,9 @@ impl Broker {
         result: &JobResult,
     ) -> Result<Published, BrokerError> {
         Box::pin(self.keep_dead_body(job)).await?;
-        let entry = DeadJob { job: job.clone(), state: state.clone(), result: result.clone() };
+        // What is kept of the request for its API is in the job itself.
+        let result = JobResult { kept: None, ..result.clone() };
+        let entry = DeadJob { job: job.clone(), state: state.clone(), result };
         let subject = subject::dead(job.head.lane, &job.head.tenant, job.id);
         self.publish_once(Outgoing { subject, headers: HeaderMap::new(), payload: envelope::encode(&entry)? }).await
     }

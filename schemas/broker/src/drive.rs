@@ -56,7 +56,7 @@ impl Hands<'_> {
         &mut self,
         (mut machine, mut next): (M, Next<M::Outcome>),
     ) -> Result<M::Outcome, BrokerError> {
-        let (mut wait, mut published) = (Backoff::default(), false);
+        let (mut wait, mut published, mut writes) = (Backoff::default(), false, 0_u32);
         loop {
             let action = match next {
                 Break(outcome) => return Ok(outcome),
@@ -69,9 +69,12 @@ impl Hands<'_> {
                 }
             };
             published |= matches!(action, Action::Publish);
+            writes += u32::from(matches!(action, Action::Write(_)));
             next = machine.step(event, self.broker.now());
             let again = match &next {
                 Continue(Action::Publish) => published,
+                // One may lose to another's; who loses again and again would ask without end.
+                Continue(Action::Write(_)) => writes > 1,
                 Continue(asked) => discriminant(asked) == discriminant(&action),
                 Break(_) => false,
             };

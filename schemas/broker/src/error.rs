@@ -47,7 +47,25 @@ pub enum BrokerError {
     },
 }
 
+/// JetStream's code for a message that is larger than may be stored.
+const TOO_LARGE: u64 = 10_054;
+
 impl BrokerError {
+    /// A message that is larger than NATS takes.
+    pub(crate) fn too_large() -> Self {
+        Self::Refused { code: TOO_LARGE, description: "message size exceeds maximum allowed".to_owned() }
+    }
+
+    /// Whether the same may work later on: nothing is wrong with what was asked.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Away(_) | Self::TimedOut | Self::Other { .. } => true,
+            Self::Refused { code, .. } => *code != TOO_LARGE,
+            Self::TooOld { .. } | Self::NoJetStream | Self::Settings(_) | Self::Envelope(_) => false,
+        }
+    }
+
     /// Wraps a client error that has no meaning of its own for us.
     pub(crate) fn other<E: Into<async_nats::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Other { what, source: source.into() }

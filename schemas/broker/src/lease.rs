@@ -150,8 +150,8 @@ impl Lease {
     /// # Errors
     /// [`BrokerError`] when it cannot be encoded or stored at all; the job is then run again after its lease.
     pub async fn finish(self, phase: Phase, mut result: JobResult, ends: &[Resolution]) -> Result<bool, BrokerError> {
-        self.broker.store_large_output(self.job.id, &mut result).await?;
         result.kept = self.broker.keep_request(&self.job, phase).await?;
+        self.broker.make_room(self.job.id, &self.nonce, &mut result).await?;
         let Self { broker, job, nonce, ticket, held, .. } = self;
         let (held, now) = (held.into_inner(), broker.now());
         let mine = Box::new(held.resolved(ends, now));

@@ -29,6 +29,7 @@ mod recorder;
 mod replay;
 mod replication;
 mod retries;
+mod room;
 mod rpc;
 pub mod scheduler;
 mod sessions;

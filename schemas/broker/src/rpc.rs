@@ -47,6 +47,8 @@ pub(crate) async fn request<T: DeserializeOwned>(
     }
     let answer = client.send_request(subject, request).await.map_err(|error| match error.kind() {
         RequestErrorKind::TimedOut => BrokerError::TimedOut,
+        // Not sent at all; the server would have said the same.
+        RequestErrorKind::MaxPayloadExceeded => BrokerError::too_large(),
         _ => BrokerError::Away(error.into()),
     })?;
     parse(&answer.payload)

@@ -63,14 +63,22 @@ impl Broker {
         let payload = envelope::encode(&write.state)?;
         let message = Outgoing { subject: subject::state(id), headers, payload };
         let (written, outcome) = match self.0.state.publish(message).await {
-            Published::Stored { seq, .. } => (Written::Stored(seq), "stored"),
-            Published::Refused { .. } => (Written::Refused, "refused"),
-            Published::Unknown => (Written::Unknown, "unknown"),
+            Published::Stored { seq, .. } => (Ok(Written::Stored(seq)), "stored"),
+            Published::Refused { code: 10_071 | 10_164, .. } => (Ok(Written::Refused), "refused"),
+            Published::Refused { code, description } => (Err(not_stored(id, code, description)), "refused"),
+            Published::Unknown => (Ok(Written::Unknown), "unknown"),
         };
         timer.observe_duration();
         metrics.writes.with_label_values(&[operation, outcome]).inc();
-        Ok(written)
+        written
     }
+}
+
+/// A write that lost to no other: the server has no room for it, which passes, or it is too large, which does not.
+fn not_stored(id: JobId, code: u64, description: String) -> BrokerError {
+    tracing::warn!(job_id = %id.job(), code, description, "a record was not stored");
+    let refused = BrokerError::Refused { code, description };
+    if refused.may_pass() { BrokerError::Away(refused.into()) } else { refused }
 }
 
 /// Waits that double, from 20 ms to 2 s.

@@ -188,6 +188,7 @@ pub(crate) fn state() -> JobState {
         trace: None,
         logprobs: Vec::new(),
         extra: extra("openai_chat"),
+        stored_aside: None,
     };
     JobState {
         phase: Phase::Failed,

@@ -12,7 +12,9 @@ pub(super) fn whole(request: &Value, reply: &Reply) -> Value {
     }
     json!({
         "id": "chatcmpl-fake", "object": "chat.completion", "created": CREATED, "model": request["model"],
-        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": finish(reply)}],
+        "choices": [{
+            "index": 0, "message": message, "logprobs": logprobs(request, reply.words()), "finish_reason": finish(reply),
+        }],
         "usage": counts(request, reply),
     })
 }
@@ -23,14 +25,15 @@ pub(super) fn streamed(request: &Value, reply: &Reply) -> Pieces {
         "id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": CREATED, "model": request["model"],
     });
     let data = |value: &Value| format!("data: {value}\n\n");
-    let chunk = |delta: Value, finish: Option<&str>| {
+    let told = |delta: Value, logprobs: Value, finish: Option<&str>| {
         let mut value = head.clone();
-        value["choices"] = json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]);
+        value["choices"] = json!([{"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}]);
         if include_usage {
             value["usage"] = Value::Null;
         }
         data(&value)
     };
+    let chunk = |delta: Value, finish: Option<&str>| told(delta, Value::Null, finish);
     let mut begin = vec![chunk(json!({"role": "assistant", "content": "", "refusal": null}), None)];
     if let Some(tool) = &reply.tool {
         // The name first, then the arguments in pieces.
@@ -40,7 +43,7 @@ pub(super) fn streamed(request: &Value, reply: &Reply) -> Pieces {
     }
     let piece = |text: &str| match &reply.tool {
         Some(_) => chunk(json!({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}), None),
-        None => chunk(json!({"content": text}), None),
+        None => told(json!({"content": text}), logprobs(request, [text].into_iter()), None),
     };
     let mut end = vec![chunk(json!({}), Some(finish(reply)))];
     if include_usage {
@@ -50,6 +53,21 @@ pub(super) fn streamed(request: &Value, reply: &Reply) -> Pieces {
     }
     end.push("data: [DONE]\n\n".to_owned());
     Pieces { begin, words: reply.words().map(piece).collect(), end }
+}
+
+/// Each word a token, with as many others as were asked for.
+fn logprobs<'a>(request: &Value, words: impl Iterator<Item = &'a str>) -> Value {
+    if request["logprobs"] != true {
+        return Value::Null;
+    }
+    let token = |word: &str| json!({"token": word, "logprob": -0.25, "bytes": word.as_bytes()});
+    let others = request["top_logprobs"].as_u64().unwrap_or_default();
+    let content = words.map(|word| {
+        let mut told = token(word);
+        told["top_logprobs"] = (0..others).map(|_| token(word)).collect();
+        told
+    });
+    json!({"content": content.collect::<Vec<_>>(), "refusal": null})
 }
 
 fn finish(reply: &Reply) -> &'static str {
