@@ -65,14 +65,16 @@ pub(crate) async fn run(options: &Options) -> History {
         rested.cancel();
         clients
     };
-    let (clients, versions, (), lateness) = tokio::join!(
+    let (clients, versions, sessions, (), lateness) = tokio::join!(
         acted,
         witness::follow(context.clone(), rested.clone()),
+        witness::sessions::follow(context.clone(), rested.clone()),
         progress(&fleet, &tally, &log, rested.clone()),
         pulse(rested.clone()),
     );
     let mut history = gather(&fleet, &context, options, clients).await;
-    (history.versions, history.lateness) = (versions, lateness);
+    (history.versions, history.sessions, history.lateness) = (versions, sessions, lateness);
+    witness::sessions::read(&context, &mut history.sessions).await;
     (history.faults, history.mishaps) = log.read();
     history
 }
@@ -84,11 +86,11 @@ fn is_enough(options: &Options, tally: &Tally, log: &Log) -> bool {
     kills >= options.at_least_kills && tally.accepted.load(Ordering::Relaxed) >= options.at_least_jobs
 }
 
-/// Waits until every record has ended, those included whose submit was never answered.
+/// Waits until every record has ended, those included whose submit was never answered, and every line is empty.
 async fn rest(options: &Options, context: &Context) {
     let deadline = Instant::now() + options.drain();
     while Instant::now() < deadline {
-        if witness::records(context).await.values().all(has_ended) {
+        if witness::records(context).await.values().all(has_ended) && witness::sessions::are_settled(context).await {
             return;
         }
         sleep(POLL).await;
