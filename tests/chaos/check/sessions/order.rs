@@ -44,8 +44,7 @@ fn in_line(talk: &Talk<'_>, line: &Jobs, found: &mut Found) {
             continue;
         }
         for ahead in stood[..place].iter().filter(|ahead| ahead.record.seq > behind.record.seq) {
-            let detail = format!("{} stood ahead of it at {} and ended after it", ahead.id, line.written);
-            found.add(Rule::TurnOutOfOrder, behind.id, detail);
+            found.add(Rule::TurnOutOfOrder, behind.id, format!("{} stood ahead of it and ended after it", ahead.id));
         }
     }
 }

@@ -4,9 +4,9 @@ use schemas::id::JobId;
 use schemas::state::{Outcome, Phase};
 use schemas::view::Status;
 
-use super::{TEXT, at, attempt, call, client, event, id, record, sound, version};
+use super::{TEXT, at, attempt, call, client, event, fault, id, record, sound, version};
 use crate::check::{Rule, check};
-use crate::history::{Ending, History, Jobs, Seen, Session, Turn};
+use crate::history::{Blow, Ending, History, Jobs, PROVIDER, Seen, Session, Turn};
 
 const KEY: &str = "chaos.session";
 /// Its turns: the first and the last were answered, the one between failed.
@@ -133,15 +133,30 @@ fn a_claim_before_the_end_of_the_turn_before_is_named() {
     assert!(rules(&history).contains(&Rule::TurnsInterleaved));
 }
 
-/// An early end in the line is nobody's turn; a call of a turn that has ended may come late, when its link thaws.
+/// Who is cancelled or expires in the line ends while another one runs.
 #[test]
 fn who_ends_in_the_line_waits_for_nobody() {
     let mut history = whole();
     let record = job(&mut history, 4);
-    (record.seq, record.written) = (6, at(21));
+    (record.seq, record.written) = (7, at(23));
     record.attempts.clear();
     history.versions.get_mut(&id(4)).unwrap().clear();
     history.calls.retain(|call| call.id != Some(id(4)));
+    job(&mut history, 3).seq = 8;
+    history.versions.get_mut(&id(3)).unwrap()[1].seq = 8;
+    assert_eq!(rules(&history), []);
+    history.calls.push(call(4, "worker-1", (22, 23), Ending::Refused));
+    assert!(rules(&history).contains(&Rule::TurnOutOfOrder));
+    assert!(rules(&history).contains(&Rule::TurnsInterleaved));
+}
+
+/// What a frozen link held back of an ended turn arrives while the next one runs.
+#[test]
+fn a_late_call_of_an_ended_turn_is_no_second_turn() {
+    let mut history = whole();
+    let late = history.calls.iter_mut().find(|call| call.id == Some(id(3))).unwrap();
+    (late.started, late.ended) = (at(25), Some(at(25)));
+    history.faults.push(fault(Blow::Freeze, "worker-1", Some(PROVIDER), (21, 25), &[]));
     assert_eq!(rules(&history), []);
 }
 
