@@ -180,6 +180,21 @@ fn who_was_accepted_first_comes_first() {
     assert_eq!(rules(&history), []);
 }
 
+/// A gap is one even where the job was told the same number, and so is a turn that no history has any more.
+#[test]
+fn a_number_is_the_turns_place_and_what_its_job_was_told() {
+    let mut gap = whole();
+    session(&mut gap).turns[1].number = Some(3);
+    job(&mut gap, 5).turn = Some(3);
+    assert_eq!(rules(&gap), [Rule::TurnMisnumbered]);
+    let mut told = whole();
+    job(&mut told, 5).turn = Some(1);
+    assert_eq!(rules(&told), [Rule::TurnMisnumbered]);
+    let mut dropped = whole();
+    session(&mut dropped).appended = 3;
+    assert_eq!(rules(&dropped), [Rule::TurnMisnumbered]);
+}
+
 /// A history whose session nobody's record names is named too.
 #[test]
 fn a_turn_of_no_job_is_named() {
