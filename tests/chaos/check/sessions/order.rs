@@ -29,7 +29,7 @@ fn history(talk: &Talk<'_>, found: &mut Found) {
     let stands: Vec<_> = talk.session.turns.iter().filter_map(|one| talk.turn(one.id)).collect();
     for (earlier, later) in stands.iter().zip(stands.iter().skip(1)) {
         if earlier.record.seq > later.record.seq {
-            let detail = format!("{} stands behind it and ended before it", later.id);
+            let detail = format!("{} stands behind it and ended before it", later.id.job());
             found.add(Rule::TurnOutOfOrder, earlier.id, detail);
         }
     }
@@ -44,7 +44,11 @@ fn in_line(talk: &Talk<'_>, line: &Jobs, found: &mut Found) {
             continue;
         }
         for ahead in stood[..place].iter().filter(|ahead| ahead.record.seq > behind.record.seq) {
-            found.add(Rule::TurnOutOfOrder, behind.id, format!("{} stood ahead of it and ended after it", ahead.id));
+            found.add(
+                Rule::TurnOutOfOrder,
+                behind.id,
+                format!("{} stood ahead of it and ended after it", ahead.id.job()),
+            );
         }
     }
 }
@@ -53,11 +57,13 @@ fn in_line(talk: &Talk<'_>, line: &Jobs, found: &mut Found) {
 fn apart(earlier: &Turn<'_>, later: &Turn<'_>, found: &mut Found) {
     let mut claims = later.dossier.versions.iter().filter(|version| !version.attempts.is_empty());
     if let Some(claim) = claims.find(|version| version.seq < earlier.record.seq) {
-        let detail = format!("it was claimed at {}, {} ended at {}", claim.written, earlier.id, earlier.record.written);
+        let detail =
+            format!("it was claimed at {}, {} ended at {}", claim.written, earlier.id.job(), earlier.record.written);
         found.add(Rule::TurnsInterleaved, later.id, detail);
     }
     if let Some(call) = later.dossier.calls.iter().find(|call| call.started < earlier.record.written) {
-        let detail = format!("it was called at {}, {} ended at {}", call.started, earlier.id, earlier.record.written);
+        let detail =
+            format!("it was called at {}, {} ended at {}", call.started, earlier.id.job(), earlier.record.written);
         found.add(Rule::TurnsInterleaved, later.id, detail);
     }
 }
@@ -67,7 +73,7 @@ fn accepted(earlier: &Turn<'_>, later: &Turn<'_>, found: &mut Found) {
     let accepted = later.dossier.clients.iter().filter_map(|client| client.accepted()).min();
     let before = accepted.is_some_and(|at| at.after(ESTIMATE) < earlier.record.created);
     if before && !later.record.delayed {
-        let detail = format!("it was accepted before {} was submitted, which ended before it", earlier.id);
+        let detail = format!("it was accepted before {} was submitted, which ended before it", earlier.id.job());
         found.add(Rule::TurnOutOfOrder, later.id, detail);
     }
 }
