@@ -41,6 +41,8 @@ pub(crate) struct History {
     pub(crate) whereabouts: BTreeMap<JobId, String>,
     /// How late the instrument itself was woken at worst.
     pub(crate) lateness: Duration,
+    /// The least that was free on the disk, in bytes.
+    pub(crate) room: u64,
     /// How long the workers' leases were.
     pub(crate) lease: Duration,
 }

@@ -14,6 +14,8 @@ use crate::options::Options;
 
 /// Violations of one rule that are named; the rest are counted.
 const HEADLINES: usize = 20;
+/// With less on the disk, a stream that could not write takes nothing more until its server is started again.
+const FULL: u64 = 64 << 20;
 
 /// Prints it all.
 pub(crate) fn print(options: &Options, history: &History, violations: &[Violation]) {
@@ -105,6 +107,8 @@ fn table(history: &History) {
         "longest wait for its turn",
         &format!("{} ms, of leases of {} ms", history.lateness.as_millis(), history.lease.as_millis()),
     );
+    let full = if history.room < FULL { ": it was full, no fault of ours" } else { "" };
+    row("least room on the disk", &format!("{} MiB{full}", history.room >> 20));
     println!("{:-<72}", "");
 }
 
