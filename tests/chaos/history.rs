@@ -1,15 +1,20 @@
 //! What one run left behind, from five independent witnesses: the clients, the provider, the instrument's own log of
 //! faults, the broker's records, and SQL. Plain data: the checker reads nothing else.
 
+mod session;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use schemas::error::ErrorCode;
 use schemas::id::JobId;
 use schemas::job::OnAmbiguous;
+use schemas::session::SessionKey;
 use schemas::state::{Attempt, JobState, Nonce, Phase};
 use schemas::timestamp::Timestamp;
 use schemas::view::Status;
+
+pub(crate) use session::{Jobs, Session, Turn};
 
 /// Everything that is known after a run.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +29,8 @@ pub(crate) struct History {
     pub(crate) records: BTreeMap<JobId, Record>,
     /// The versions of each record that were seen while they were written, oldest first.
     pub(crate) versions: BTreeMap<JobId, Vec<Version>>,
+    /// Every session, by its key.
+    pub(crate) sessions: BTreeMap<String, Session>,
     /// The jobs in DEAD.
     pub(crate) dead: BTreeSet<JobId>,
     /// The status of each job in SQL; `None` when the run had no SQL.
@@ -34,6 +41,8 @@ pub(crate) struct History {
     pub(crate) whereabouts: BTreeMap<JobId, String>,
     /// How late the instrument itself was woken at worst.
     pub(crate) lateness: Duration,
+    /// The least that was free on the disk, in bytes.
+    pub(crate) room: u64,
     /// How long the workers' leases were.
     pub(crate) lease: Duration,
 }
@@ -74,6 +83,11 @@ impl Client {
             _ => None,
         };
         self.events.iter().filter_map(accepted).collect()
+    }
+
+    /// When it was first told that its job is accepted.
+    pub(crate) fn accepted(&self) -> Option<Timestamp> {
+        self.events.iter().find(|event| matches!(event.what, Seen::Accepted(_))).map(|event| event.at)
     }
 }
 
@@ -116,6 +130,8 @@ pub(crate) struct Call {
     pub(crate) id: Option<JobId>,
     /// The word in its prompt.
     pub(crate) marker: String,
+    /// The text of each message that it was told.
+    pub(crate) told: Vec<String>,
     /// The worker on whose link it came.
     pub(crate) holder: String,
     /// When it came.
@@ -241,6 +257,14 @@ pub(crate) struct Record {
     pub(crate) dead: bool,
     /// It was given up because its message was gone.
     pub(crate) lost: bool,
+    /// When it was submitted, by its ingress.
+    pub(crate) created: Timestamp,
+    /// It was not to be started at once.
+    pub(crate) delayed: bool,
+    /// The key of its session, if it is a turn.
+    pub(crate) session: Option<String>,
+    /// The number of the turn that it was, as its result says.
+    pub(crate) turn: Option<u64>,
 }
 
 impl Record {
@@ -255,6 +279,10 @@ impl Record {
             output: result.and_then(|result| result.output.as_ref()).map(schemas::chat::Message::joined_text),
             dead: result.is_some_and(|result| result.dead),
             lost: failure.is_some_and(|failure| failure.code == ErrorCode::Internal && failure.message.contains(LOST)),
+            turn: result.and_then(|result| result.turn),
+            created: state.head.created_at,
+            delayed: state.head.not_before.is_some(),
+            session: state.head.session.map(|name| SessionKey::of(&state.head.tenant, &name).to_string()),
             nonce: state.nonce,
             holder: state.holder,
             attempts: state.attempts,

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-for mutant in ack_before_result claim_without_fence call_without_look; do
+for mutant in ack_before_result claim_without_fence call_without_look claim_out_of_line; do
   status=0
   ./tests/chaos/run.sh --mutant "$mutant" --minutes 0.5 --at-least-kills 5 --kills-per-minute 30 --drain 20 --stories 1 "$@" || status=$?
   if [[ $status != 1 ]]; then

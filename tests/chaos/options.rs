@@ -50,6 +50,10 @@ pub(crate) struct Options {
     /// Most clients at once.
     #[arg(long, default_value_t = 400)]
     pub(crate) clients: usize,
+    /// Share of new jobs that are turns of sessions, 0 to 1. Four sessions are gone on with at a time, and each has so few
+    /// turns that none is dropped from its history.
+    #[arg(long, default_value_t = 0.2, value_name = "SHARE")]
+    pub(crate) sessions: f64,
     /// The provider's mean time to answer, in milliseconds.
     #[arg(long, default_value_t = 300, value_name = "MS")]
     pub(crate) provider_latency: u64,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs;
 
+use schemas::id::JobId;
 use schemas::timestamp::Timestamp;
 
 use crate::check::{Dossier, Violation};
@@ -13,6 +14,8 @@ use crate::options::Options;
 
 /// Violations of one rule that are named; the rest are counted.
 const HEADLINES: usize = 20;
+/// With less on the disk, a stream that could not write takes nothing more until its server is started again.
+const FULL: u64 = 64 << 20;
 
 /// Prints it all.
 pub(crate) fn print(options: &Options, history: &History, violations: &[Violation]) {
@@ -32,8 +35,8 @@ pub(crate) fn print(options: &Options, history: &History, violations: &[Violatio
         }
         let job = violation.job.map_or(String::new(), |id| format!(" ({})", id.job()));
         println!("VIOLATION {}: {}{job}", violation.rule, violation.detail);
-        let dossier = violation.job.and_then(|id| dossiers.get(&id)).filter(|_| *told <= options.stories);
-        for line in dossier.into_iter().flat_map(|dossier| story(history, dossier)) {
+        let dossier = violation.job.and_then(|id| dossiers.get_key_value(&id)).filter(|_| *told <= options.stories);
+        for line in dossier.into_iter().flat_map(|(id, dossier)| story(history, *id, dossier)) {
             println!("    {line}");
         }
     }
@@ -98,12 +101,23 @@ fn table(history: &History) {
     row("faults by victim", &counted(history.faults.iter().map(|fault| &fault.victim)));
     row("hits on the leader of STATE", &history.faults.iter().filter(|fault| fault.led).count());
     row("versions of records seen", &history.versions.values().map(Vec::len).sum::<usize>());
+    row("turns of sessions", &sessions(history));
     row("rows in SQL", &history.rows.as_ref().map_or("none wanted".to_owned(), |rows| rows.len().to_string()));
     row(
         "longest wait for its turn",
         &format!("{} ms, of leases of {} ms", history.lateness.as_millis(), history.lease.as_millis()),
     );
+    let full = if history.room < FULL { ": it was full, no fault of ours" } else { "" };
+    row("least room on the disk", &format!("{} MiB{full}", history.room >> 20));
     println!("{:-<72}", "");
+}
+
+/// Turns that were answered, and how many stood in one line at most.
+fn sessions(history: &History) -> String {
+    let sessions = history.sessions.values();
+    let turns: usize = sessions.clone().map(|session| session.turns.len()).sum();
+    let longest = sessions.flat_map(|session| &session.lines).map(|line| line.jobs.len()).max().unwrap_or_default();
+    format!("{turns} answered in {} sessions, at most {longest} in a line", history.sessions.len())
 }
 
 fn trouble(event: &Event) -> Option<String> {
@@ -126,7 +140,7 @@ fn counted<T: Display>(things: impl Iterator<Item = T>) -> String {
 }
 
 /// Everything that happened to a job and around it, in order of time.
-fn story(history: &History, dossier: &Dossier<'_>) -> Vec<String> {
+fn story(history: &History, id: JobId, dossier: &Dossier<'_>) -> Vec<String> {
     let mut lines: Vec<(Timestamp, String)> = Vec::new();
     for client in &dossier.clients {
         lines.extend(
@@ -159,6 +173,8 @@ fn story(history: &History, dossier: &Dossier<'_>) -> Vec<String> {
             ));
         }
     }
+    let session = dossier.record.and_then(|record| history.sessions.get(record.session.as_ref()?));
+    lines.extend(session.into_iter().flat_map(|session| session.story(id)));
     for call in &dossier.calls {
         lines.push((call.started, format!("call    of {} starts", call.holder)));
         if let Some(ended) = call.ended {

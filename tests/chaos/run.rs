@@ -1,6 +1,7 @@
 //! One run: start, load and faults together, rest, then the statements of all witnesses.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -65,14 +66,17 @@ pub(crate) async fn run(options: &Options) -> History {
         rested.cancel();
         clients
     };
-    let (clients, versions, (), lateness) = tokio::join!(
+    let (clients, versions, sessions, (), (lateness, room)) = tokio::join!(
         acted,
         witness::follow(context.clone(), rested.clone()),
+        witness::sessions::follow(context.clone(), rested.clone()),
         progress(&fleet, &tally, &log, rested.clone()),
-        pulse(rested.clone()),
+        pulse(fleet.folder(), rested.clone()),
     );
     let mut history = gather(&fleet, &context, options, clients).await;
-    (history.versions, history.lateness) = (versions, lateness);
+    (history.versions, history.sessions) = (versions, sessions);
+    (history.lateness, history.room) = (lateness, room);
+    witness::sessions::read(&context, &mut history.sessions).await;
     (history.faults, history.mishaps) = log.read();
     history
 }
@@ -84,11 +88,11 @@ fn is_enough(options: &Options, tally: &Tally, log: &Log) -> bool {
     kills >= options.at_least_kills && tally.accepted.load(Ordering::Relaxed) >= options.at_least_jobs
 }
 
-/// Waits until every record has ended, those included whose submit was never answered.
+/// Waits until every record has ended, those included whose submit was never answered, and every line is empty.
 async fn rest(options: &Options, context: &Context) {
     let deadline = Instant::now() + options.drain();
     while Instant::now() < deadline {
-        if witness::records(context).await.values().all(has_ended) {
+        if witness::records(context).await.values().all(has_ended) && witness::sessions::are_settled(context).await {
             return;
         }
         sleep(POLL).await;
@@ -113,13 +117,16 @@ async fn gather(fleet: &Fleet, context: &Context, options: &Options, clients: Ve
     History { clients, calls, records, dead, rows, whereabouts, lease, ..History::default() }
 }
 
-/// How late the instrument itself was woken at worst: how long a process of this machine may wait for its turn.
-async fn pulse(stop: CancellationToken) -> Duration {
-    let mut worst = Duration::ZERO;
+/// What the machine did to the run: how late the instrument itself was woken at worst, as any process may have been, and the
+/// least that was free on the disk.
+async fn pulse(folder: &Path, stop: CancellationToken) -> (Duration, u64) {
+    let (mut lateness, mut room) = (Duration::ZERO, u64::MAX);
     loop {
         let slept = Instant::now();
-        tokio::select! { () = sleep(PULSE) => {} () = stop.cancelled() => return worst }
-        worst = worst.max(slept.elapsed().saturating_sub(PULSE));
+        tokio::select! { () = sleep(PULSE) => {} () = stop.cancelled() => return (lateness, room) }
+        lateness = lateness.max(slept.elapsed().saturating_sub(PULSE));
+        let free = rustix::fs::statvfs(folder).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        room = room.min(free);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The broker's side of the story, read past all proxies: every version of every record as it passes by, and what STATE,
 //! DEAD and SQL hold in the end.
 
+pub(crate) mod sessions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -34,33 +36,53 @@ pub(crate) async fn connect(broker: &str) -> Context {
     jetstream::new(client.expect("the broker answers before it is hurt"))
 }
 
-/// Follows STATE until `stop`: everything that was seen. A version that was written over while the broker was away is not
-/// seen by anybody.
+/// Follows STATE until `stop`: everything that was seen.
 pub(crate) async fn follow(context: Context, stop: CancellationToken) -> BTreeMap<JobId, Vec<Version>> {
-    let (mut seen, mut next) = (BTreeMap::new(), 1);
+    let read = |message: &Message| {
+        let (id, seq, written, state) = decode(message)?;
+        Ok((id, Version::new(seq, written, state)))
+    };
+    let mut versions: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (id, version) in seen(&context, subject::STATE, &stop, read).await {
+        versions.entry(id).or_default().push(version);
+    }
+    versions
+}
+
+/// Everything that is written to a stream until `stop`. What was written over while the broker was away is not seen by
+/// anybody.
+async fn seen<T>(
+    context: &Context,
+    stream: &str,
+    stop: &CancellationToken,
+    read: impl Fn(&Message) -> Result<T, Trouble>,
+) -> Vec<T> {
+    let (mut seen, mut next) = (Vec::new(), 1);
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => {}
             // An end of the subscription is an outage: begin again where it broke off.
-            _ = follow_from(&context, &mut next, &mut seen) => sleep(PAUSE).await,
+            _ = seen_from(context, stream, &mut next, &mut seen, &read) => sleep(PAUSE).await,
         }
     }
     seen
 }
 
-async fn follow_from(
+async fn seen_from<T>(
     context: &Context,
+    stream: &str,
     next: &mut u64,
-    seen: &mut BTreeMap<JobId, Vec<Version>>,
+    seen: &mut Vec<T>,
+    read: impl Fn(&Message) -> Result<T, Trouble>,
 ) -> Result<(), Trouble> {
-    let stream = context.get_stream(subject::STATE).await?;
+    let stream = context.get_stream(stream).await?;
     let deliver_policy = DeliverPolicy::ByStartSequence { start_sequence: *next };
     let consumer = stream.create_consumer(OrderedConfig { deliver_policy, ..OrderedConfig::default() }).await?;
     let mut messages = consumer.messages().await?;
     while let Some(message) = messages.next().await {
-        let (id, seq, written, state) = decode(&message?)?;
-        *next = seq + 1;
-        seen.entry(id).or_default().push(Version::new(seq, written, state));
+        let message = message?;
+        seen.push(read(&message)?);
+        *next = message.info()?.stream_sequence + 1;
     }
     Ok(())
 }

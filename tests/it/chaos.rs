@@ -43,7 +43,7 @@ async fn a_minute_of_faults_breaks_no_promise() {
 async fn every_mutant_is_named() {
     let _alone = ALONE.lock().await;
     let mut runs = JoinSet::new();
-    for mutant in ["ack_before_result", "claim_without_fence", "call_without_look"] {
+    for mutant in ["ack_before_result", "claim_without_fence", "call_without_look", "claim_out_of_line"] {
         runs.spawn(async move {
             let short = ["--minutes", "0.2", "--at-least-kills", "4", "--at-least-jobs", "150", "--drain", "15"];
             let few = ["--no-redis", "--no-postgres", "--spare", "alerting", "--kills-per-minute", "30"];

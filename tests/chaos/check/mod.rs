@@ -6,6 +6,7 @@ mod calls;
 mod dossier;
 mod ends;
 mod promises;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -78,6 +79,26 @@ pub(crate) enum Rule {
     StreamDiffers,
     /// A chat call ended in good order with something else than the job's output.
     ChatDiffers,
+    /// An answered turn is not in its session's history.
+    TurnLost,
+    /// A turn is in its session's history more than once.
+    TurnDoubled,
+    /// A turn that was not answered is in its session's history.
+    TurnUnanswered,
+    /// A session has other words of a turn than were said.
+    TurnDiffers,
+    /// The numbers of a session's turns have a gap, or are not those that their jobs were told.
+    TurnMisnumbered,
+    /// A turn came before one that stood ahead of it.
+    TurnOutOfOrder,
+    /// A turn was claimed or called before the one before it had ended.
+    TurnsInterleaved,
+    /// A turn's call was not told all that was said before it, once, in order, and nothing else.
+    PromptDiffers,
+    /// A version of a history does not go on from the one before it.
+    SessionRewritten,
+    /// A session's line was not left.
+    LineLeft,
     /// A process ended by itself, or did not stop as it should.
     Mishap,
 }
@@ -96,12 +117,14 @@ pub(crate) struct Violation {
 /// Everything that is wrong with `history`.
 pub(crate) fn check(history: &History) -> Vec<Violation> {
     let mut found = Found::default();
-    for (id, dossier) in Dossier::all(history) {
-        ends::check(history, id, &dossier, &mut found);
-        calls::check(history, id, &dossier, &mut found);
-        ambiguous::check(history, id, &dossier, &mut found);
-        promises::check(history, id, &dossier, &mut found);
+    let dossiers = Dossier::all(history);
+    for (id, dossier) in &dossiers {
+        ends::check(history, *id, dossier, &mut found);
+        calls::check(history, *id, dossier, &mut found);
+        ambiguous::check(history, *id, dossier, &mut found);
+        promises::check(history, *id, dossier, &mut found);
     }
+    sessions::check(history, &dossiers, &mut found);
     promises::check_identities(history, &mut found);
     for call in history.calls.iter().filter(|call| call.id.is_none()) {
         found.add(Rule::UnrecordedCall, None, format!("a call for {} names no job", call.marker));

@@ -1,5 +1,7 @@
 //! Each violation planted into a sound history, and named. A checker that finds nothing is only as good as this table.
 
+mod sessions;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -48,6 +50,7 @@ fn call(number: u128, holder: &str, (from, to): (i64, i64), ending: Ending) -> C
     Call {
         id: Some(id(number)),
         marker: format!("m{number}"),
+        told: vec![format!("m{number} please")],
         holder: holder.to_owned(),
         started: at(from),
         ended: Some(at(to)),
@@ -74,6 +77,10 @@ fn record(seq: u64, seconds: i64, nonce: u128, holder: &str, attempts: Vec<Attem
         output: Some(TEXT.to_owned()),
         dead: false,
         lost: false,
+        created: at(1),
+        delayed: false,
+        session: None,
+        turn: None,
     }
 }
 
@@ -157,7 +164,7 @@ fn plant(rule: Rule, history: &mut History) {
         Rule::HistoryDiffers => {
             history.rows.as_mut().unwrap().insert(id(1), "running".to_owned());
         }
-        Rule::UnrecordedCall => history.calls.push(call(3, "worker-1", (3, 4), Ending::Answered)),
+        Rule::UnrecordedCall => history.calls.push(call(9, "worker-1", (3, 4), Ending::Answered)),
         Rule::CallBeforeRecord => history.calls[0].started = at(1),
         Rule::WrongHolder => history.calls[0].holder = "worker-3".to_owned(),
         Rule::CallOutsideAttempt => history.calls[0].started = at(9),
@@ -181,6 +188,16 @@ fn plant(rule: Rule, history: &mut History) {
             history.clients[0].events.push(event(6, torn));
         }
         Rule::ChatDiffers => history.clients[0].events.push(event(6, Seen::Chatted("a whole".to_owned()))),
+        Rule::TurnLost
+        | Rule::TurnDoubled
+        | Rule::TurnUnanswered
+        | Rule::TurnDiffers
+        | Rule::TurnMisnumbered
+        | Rule::TurnOutOfOrder
+        | Rule::TurnsInterleaved
+        | Rule::PromptDiffers
+        | Rule::SessionRewritten
+        | Rule::LineLeft => sessions::plant(rule, history),
         Rule::Mishap => {
             let what = "it ended with 101".to_owned();
             history.mishaps.push(Mishap { victim: "worker-1".to_owned(), at: at(3), what });
@@ -190,13 +207,13 @@ fn plant(rule: Rule, history: &mut History) {
 
 #[test]
 fn a_sound_history_is_sound() {
-    assert_eq!(check(&sound()), []);
+    assert_eq!(check(&sessions::whole()), []);
 }
 
 #[test]
 fn every_planted_violation_is_named() {
     for rule in Rule::iter() {
-        let mut history = sound();
+        let mut history = sessions::whole();
         plant(rule, &mut history);
         let found = check(&history);
         assert!(found.iter().any(|violation| violation.rule == rule), "{rule} was not named: {found:#?}");

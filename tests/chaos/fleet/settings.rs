@@ -33,6 +33,8 @@ pub(super) fn common(options: &Options) -> BTreeMap<String, String> {
         ("BREAKER__FAILURES", "20".to_owned()),
         ("BREAKER__OPEN_FOR", "2s".to_owned()),
         ("BREAKER__PROBE_TIMEOUT", "5s".to_owned()),
+        // A summary is a job that no client wished for.
+        ("SESSIONS__SUMMARY_AFTER", "0".to_owned()),
         ("HEALTH__TTL", "500ms".to_owned()),
         ("SHUTDOWN__GRACE", "5s".to_owned()),
         ("DISK__MIN_FREE_BYTES", "67108864".to_owned()),

@@ -61,7 +61,7 @@ pub(crate) async fn run(options: &Options, bases: &[String], tally: Arc<Tally>, 
             place = async { pace.tick().await; Arc::clone(&places).acquire_owned().await } => place,
         };
         let visit = Visit {
-            wish: Wish::draw(options.seed, number),
+            wish: Wish::draw(options.seed, number, options.sessions),
             doors: doors.clone(),
             tally: Arc::clone(&tally),
             late: ends.late.clone(),

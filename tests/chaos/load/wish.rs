@@ -9,6 +9,11 @@ use serde_json::{Value, json};
 
 use crate::provider::NAME;
 
+/// Sessions that are gone on with at a time.
+const SESSIONS: u64 = 4;
+/// How many turns each of them has, about.
+const TURNS: u64 = 25;
+
 /// What is done beside submitting and polling.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Manner {
@@ -37,6 +42,8 @@ pub(crate) struct Wish {
     pub(crate) deadline: Option<u64>,
     /// Its lane.
     pub(crate) lane: &'static str,
+    /// The session that it is a turn of.
+    pub(crate) session: Option<String>,
     /// What to do after a lost call.
     pub(crate) on_ambiguous: &'static str,
     /// Which ingress it goes to first.
@@ -46,8 +53,8 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    /// The `number`th wish of this seed.
-    pub(crate) fn draw(seed: u64, number: u64) -> Self {
+    /// The `number`th wish of this seed, where this share are turns of sessions.
+    pub(crate) fn draw(seed: u64, number: u64, share: f64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed.rotate_left(32) ^ number);
         let manner = match rng.random_range(0..100) {
             0..15 => Manner::Keyed(rng.random_range(1..4)),
@@ -57,7 +64,7 @@ impl Wish {
             41..51 => Manner::Chat(rng.random_bool(0.5)),
             _ => Manner::Plain,
         };
-        Self {
+        let wish = Self {
             marker: format!("wish{number}of{seed}"),
             manner,
             deadline: rng.random_bool(0.06).then(|| rng.random_range(1..5)),
@@ -65,7 +72,17 @@ impl Wish {
             on_ambiguous: if rng.random_bool(0.15) { "fail" } else { "retry" },
             door: rng.random_range(0..64),
             second_look: Duration::from_millis(rng.random_range(0..4000)),
-        }
+            session: None,
+        };
+        if rng.random::<f64>() < share { wish.in_session(&mut rng, seed, number, share) } else { wish }
+    }
+
+    /// The wish as a turn of one of the sessions of its time. The chat API has no sessions.
+    fn in_session(self, rng: &mut StdRng, seed: u64, number: u64, share: f64) -> Self {
+        let manner = if matches!(self.manner, Manner::Chat(_)) { Manner::Keyed(1) } else { self.manner };
+        let time = (number as f64 * share) as u64 / (SESSIONS * TURNS);
+        let session = Some(format!("talk {time}.{} of {seed}", rng.random_range(0..SESSIONS)));
+        Self { manner, session, ..self }
     }
 
     /// The body of its submit. A repeated submit of it is the same to the byte.
@@ -78,6 +95,9 @@ impl Wish {
         let moment = |seconds| json!(now.after(Duration::from_secs(seconds)).to_string());
         if let Some(seconds) = self.deadline {
             body["deadline"] = moment(seconds + self.delay());
+        }
+        if let Some(session) = &self.session {
+            body["session"] = json!(session);
         }
         match self.manner {
             Manner::Streamed => body["stream"] = json!(true),
@@ -109,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_seed_is_a_list_of_wishes() {
-        let draw = |seed| (0..200).map(|number| Wish::draw(seed, number)).collect::<Vec<_>>();
+        let draw = |seed| (0..200).map(|number| Wish::draw(seed, number, 0.2)).collect::<Vec<_>>();
         let wishes = draw(7);
         assert_eq!(wishes, draw(7));
         assert_ne!(wishes, draw(8));
@@ -119,5 +139,19 @@ mod tests {
             some(|manner| matches!(manner, Manner::Cancelled(_)))
                 && some(|manner| matches!(manner, Manner::Delayed(_)))
         );
+    }
+    #[test]
+    fn sessions_have_several_turns_each_and_others_follow() {
+        let mut turns: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+        for wish in (0..2000).map(|number| Wish::draw(7, number, 0.2)) {
+            assert!(wish.session.is_none() || !matches!(wish.manner, Manner::Chat(_)));
+            if let Some(session) = wish.session {
+                *turns.entry(session).or_default() += 1;
+            }
+        }
+        let (most, all) = (turns.values().max().unwrap(), turns.values().sum::<usize>());
+        assert_eq!(turns.len(), 16, "{turns:?}");
+        assert!(*most < 50 && (300..500).contains(&all), "{turns:?}");
+        assert!((0..200).all(|number| Wish::draw(7, number, 0.0).session.is_none()));
     }
 }

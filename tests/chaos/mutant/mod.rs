@@ -1,6 +1,7 @@
 //! Breaking the protocol on purpose, as a test of the checker: every worker's way to the broker changes what it says, so
 //! that the very binary that is shipped behaves like one with the fault in its code.
 
+mod line;
 mod wire;
 
 use std::collections::HashSet;
@@ -27,6 +28,8 @@ pub(crate) enum Mutant {
     ClaimWithoutFence,
     /// The provider is called whoever holds the job: each refused claim is answered as won.
     CallWithoutLook,
+    /// The last of a session's line has its turn first: each line is told the other way round.
+    ClaimOutOfLine,
 }
 
 impl Mutant {
@@ -39,6 +42,8 @@ impl Mutant {
             Self::ClaimWithoutFence => &[Rule::LedgerShrank, Rule::EndReplaced],
             // The call of one whose claim was refused is in no record.
             Self::CallWithoutLook => &[Rule::WrongHolder, Rule::CallBeforeRecord, Rule::LedgerShrank],
+            // Whoever joins is first, beside whoever runs.
+            Self::ClaimOutOfLine => &[Rule::TurnsInterleaved, Rule::TurnOutOfOrder],
         }
     }
 
@@ -60,15 +65,15 @@ struct Changed {
     back: Frames,
     /// Deliveries to be acknowledged.
     delivered: Vec<String>,
-    /// Where the answers to claims go.
-    claims: HashSet<String>,
+    /// Where the answers go that are to be changed.
+    asked: HashSet<String>,
 }
 
 impl Default for Changed {
     fn default() -> Self {
         let mutant = Mutant::AckBeforeResult;
         let (there, back) = (Frames::default(), Frames::default());
-        Self { mutant, there, back, delivered: Vec::new(), claims: HashSet::new() }
+        Self { mutant, there, back, delivered: Vec::new(), asked: HashSet::new() }
     }
 }
 
@@ -80,6 +85,8 @@ impl Tamper for Changed {
             let writes = frame.is_publish() && frame.subject().starts_with("state.");
             if writes {
                 self.written(&mut frame);
+            } else if self.mutant == Mutant::ClaimOutOfLine && line::is_asked(&frame) {
+                self.asked.extend(frame.reply().map(str::to_owned));
             }
             frame.write(&mut changed);
             for reply in self.delivered.drain(..).filter(|_| writes) {
@@ -106,12 +113,12 @@ impl Changed {
     /// A worker writes a record.
     fn written(&mut self, frame: &mut Frame) {
         match self.mutant {
-            Mutant::AckBeforeResult => {}
+            Mutant::AckBeforeResult | Mutant::ClaimOutOfLine => {}
             Mutant::ClaimWithoutFence => frame.remove_header(EXPECTED),
             Mutant::CallWithoutLook => {
                 let claims = frame.header(EXPECTED).as_deref() == Some("0");
                 if let Some(reply) = frame.reply().filter(|_| claims) {
-                    self.claims.insert(reply.to_owned());
+                    self.asked.insert(reply.to_owned());
                 }
             }
         }
@@ -126,13 +133,16 @@ impl Changed {
                 self.delivered.extend(reply.filter(|_| is_job).map(str::to_owned));
             }
             Mutant::ClaimWithoutFence => {}
-            Mutant::CallWithoutLook => {
-                if self.claims.remove(frame.subject())
-                    && let Some(won) = as_won(frame.payload())
-                {
-                    frame.set_payload(&won);
-                }
-            }
+            Mutant::CallWithoutLook => self.answered(frame, as_won),
+            Mutant::ClaimOutOfLine => self.answered(frame, line::reversed),
+        }
+    }
+    /// A worker is answered what it had asked: something else, if that can be made of it.
+    fn answered(&mut self, frame: &mut Frame, other: fn(&[u8]) -> Option<Vec<u8>>) {
+        if self.asked.remove(frame.subject())
+            && let Some(payload) = other(frame.payload())
+        {
+            frame.set_payload(&payload);
         }
     }
 }
@@ -194,5 +204,22 @@ mod tests {
         let won = r#"{"stream":"STATE","seq":17}"#;
         let expected = format!("MSG _INBOX.1.a 1 {}\r\n{won}\r\n", won.len());
         assert_eq!(text(&tamper.to_client(answer.as_bytes())), expected);
+    }
+    #[test]
+    fn a_line_is_told_the_other_way_round() {
+        use base64::Engine;
+        use base64::engine::general_purpose::STANDARD;
+        let answer = |ids: [u128; 2]| {
+            let waiting = ids.map(|id| schemas::id::JobId::new(schemas::timestamp::Timestamp::default(), id)).to_vec();
+            let line = schemas::envelope::encode(&schemas::session::TurnQueue { waiting }).unwrap();
+            let told = json!({"message": {"data": STANDARD.encode(line), "seq": 7}}).to_string();
+            format!("MSG _INBOX.1.a 1 {}\r\n{told}\r\n", told.len())
+        };
+        let mut tamper = changed(Mutant::ClaimOutOfLine);
+        let asked = r#"{"last_by_subj":"$KV.SESSIONS.t.x.queue"}"#;
+        let ask = format!("PUB $JS.API.STREAM.MSG.GET.KV_SESSIONS _INBOX.1.a {}\r\n{asked}\r\n", asked.len());
+        assert_eq!(text(&tamper.to_client(answer([1, 2]).as_bytes())), answer([1, 2]), "nobody asked");
+        assert_eq!(text(&tamper.to_server(ask.as_bytes())), ask);
+        assert_eq!(text(&tamper.to_client(answer([1, 2]).as_bytes())), answer([2, 1]));
     }
 }

@@ -93,21 +93,23 @@ struct Entries {
 
 impl Book {
     /// Enters a call: which one of its marker it is, from 1, and the entry to close.
-    fn open(&self, headers: &HeaderMap, marker: &str, worker: &str) -> (u32, Entry) {
+    fn open(&self, headers: &HeaderMap, told: Vec<String>, worker: &str) -> (u32, Entry) {
+        let marker = marker(&told);
         let mut entries = locked(&self.0);
-        let number = entries.by_marker.entry(marker.to_owned()).or_default();
+        let number = entries.by_marker.entry(marker.clone()).or_default();
         *number += 1;
         let number = *number;
         let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
         entries.open += 1;
         entries.calls.push(Call {
             id: key.split('-').next().and_then(|id| id.parse().ok()),
-            marker: marker.to_owned(),
+            text: script::text(&marker, number),
+            marker,
+            told,
             holder: worker.to_owned(),
             started: clock::now(),
             ended: None,
             ending: Ending::Open,
-            text: script::text(marker, number),
         });
         (number, Entry { book: self.clone(), index: entries.calls.len() - 1 })
     }
@@ -145,8 +147,9 @@ struct Door {
 }
 
 async fn answer(State(door): State<Door>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
-    let marker = marker(&body);
-    let (number, entry) = door.book.open(&headers, &marker, &door.worker);
+    let told = told(&body);
+    let marker = marker(&told);
+    let (number, entry) = door.book.open(&headers, told, &door.worker);
     let streamed = body["stream"] == true;
     let (latency, act) = door.script.draw(&marker, number);
     match act {
@@ -163,12 +166,19 @@ async fn answer(State(door): State<Door>, headers: HeaderMap, Json(body): Json<V
     }
 }
 
-/// The first word of the last message.
-fn marker(body: &Value) -> String {
+/// The text of each message.
+fn told(body: &Value) -> Vec<String> {
     let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let content = messages.last().map_or(&Value::Null, |message| &message["content"]);
-    let text = content.as_str().or_else(|| content[0]["text"].as_str()).unwrap_or_default();
-    text.split(' ').next().unwrap_or_default().to_owned()
+    let text = |message: &Value| {
+        let content = &message["content"];
+        content.as_str().or_else(|| content[0]["text"].as_str()).unwrap_or_default().to_owned()
+    };
+    messages.iter().map(text).collect()
+}
+
+/// The first word of the last message.
+fn marker(told: &[String]) -> String {
+    told.last().and_then(|text| text.split(' ').next()).unwrap_or_default().to_owned()
 }
 
 fn refusal(status: u16, after: Option<u64>) -> Response {
