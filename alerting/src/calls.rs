@@ -8,9 +8,10 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use crate::desk::Desk;
-use crate::plan::{Now, Task};
-use crate::settle::Settled;
+use crate::incidents::Settled;
+use crate::plan::Now;
 use crate::store::CHATS;
+use crate::task::Task;
 use crate::telegram::{Outlet, Refusal};
 
 /// How long a chat that refuses us is left out.

@@ -17,19 +17,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::calls::{Ended, call};
 use crate::chats::Chats;
-use crate::daily::Tally;
-use crate::fold::Book;
+use crate::incidents::{Book, Operation, Refused, Tally};
 use crate::leader::{Leadership, Renewed};
 use crate::metrics::AlertMetrics;
-use crate::operate::{Operation, Refused};
 use crate::order::Order;
 use crate::outbox::Outbox;
 use crate::pace::Pacer;
-use crate::plan::{self, Action, Now, Task};
+use crate::plan::{self, Now};
 use crate::rules::{Concern, KINDS};
 use crate::scrub::clean;
 use crate::store::{Incidents, Keeping, OUTBOX, StoreError};
-use crate::surface::{Own, Surface};
+use crate::surface::Surface;
+use crate::task::{Action, Own, Task};
 use crate::telegram::Outlet;
 
 /// How often the desk looks whether there is something to tell.

@@ -1,34 +1,32 @@
 //! Alerting: reads ALERTS durably, folds events into incidents, tells people on Telegram; and raises the alerts that need
 //! the whole picture. Of several replicas one leads.
 
+mod button;
 mod calls;
 mod chart;
 mod chats;
 mod daily;
 mod desk;
-mod fold;
+mod errand;
 mod health;
 mod heartbeat;
-mod incident;
-mod inhibit;
+mod incidents;
 mod leader;
 mod metrics;
-mod operate;
 mod operator;
 mod order;
 mod outbox;
 mod pace;
+mod pages;
 mod plan;
 mod replies;
-mod review;
 mod rich;
 mod routes;
 mod rules;
 mod scrub;
-mod settle;
-mod silence;
 mod store;
 mod surface;
+mod task;
 mod telegram;
 mod term;
 mod text;

@@ -7,16 +7,16 @@ use schemas::alert::{AlertEvent, AlertState, Severity};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::daily::{Calendar, Tally, count};
+use crate::button::{Keyboard, of_one, of_past, of_several};
+use crate::daily::Calendar;
 use crate::desk::Desk;
-use crate::fold::Folded;
-use crate::operator::Known;
-use crate::operator::button::{Keyboard, of_one, of_past, of_several};
-use crate::operator::errand::Errand;
+use crate::errand::{Errand, Known};
+use crate::incidents::{Folded, Tally, count};
 use crate::pace::Urgency;
-use crate::plan::{self, Action, Now, Task};
+use crate::plan::{self, Now};
 use crate::replies::{Replies, Reply};
 use crate::store::OUTBOX;
+use crate::task::{Action, Own, Task};
 use crate::telegram::Refusal;
 
 /// What the desk holds for operators.
@@ -36,15 +36,6 @@ pub(crate) struct Surface {
     answered: bool,
     /// Telegram refused the digest's markup.
     plain_digest: bool,
-}
-
-/// A call of ours that tells no alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Own {
-    /// An answer to an operator.
-    Reply,
-    /// The digest of all days up to this one.
-    Daily(i64),
 }
 
 impl Surface {

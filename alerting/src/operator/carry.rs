@@ -6,12 +6,10 @@ use runtime::clock;
 use schemas::matcher::{Matcher, Operator};
 use tokio::time::timeout;
 
-use super::button::{Act, Target};
-use super::errand::Done;
-use crate::fold::Book;
-use crate::operate::Operation;
+use super::done::Done;
+use crate::button::{Act, Target};
+use crate::incidents::{Book, Incident, Operation, Silence};
 use crate::order::{OrderError, Orders};
-use crate::silence::Silence;
 use crate::text::title;
 
 /// How long an order may take until it is kept.
@@ -138,7 +136,7 @@ pub(super) async fn look<T: Send + 'static>(
 
 /// The alerts that a message tells.
 fn told_in(book: &Book, chat: &str, message: i32) -> Vec<String> {
-    let there = |incident: &crate::incident::Incident| {
+    let there = |incident: &Incident| {
         let mut posted = incident.episodes.iter().filter_map(|episode| episode.posted.as_ref());
         posted.any(|posted| posted.chat == chat && posted.message == message)
     };
@@ -155,7 +153,7 @@ fn sentence(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::errand::Outcome;
+    use crate::operator::done::Outcome;
 
     #[test]
     fn one_answer_tells_of_all() {

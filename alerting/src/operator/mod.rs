@@ -1,13 +1,12 @@
 //! What operators press and write in their chats: received by the leader alone, let in or refused, put on record, carried
 //! out, and answered.
 
-pub(crate) mod answers;
+mod answers;
 mod audit;
-pub(crate) mod button;
 mod carry;
-pub(crate) mod command;
+mod command;
+mod done;
 mod door;
-pub(crate) mod errand;
 mod inquiry;
 mod listing;
 mod toasts;
@@ -21,17 +20,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::audit::Entry;
-use self::button::Act;
 use self::carry::Actor;
 use self::command::{Command, Parsed};
+use self::done::{Done, Outcome};
 use self::door::{Door, Verdict};
-use self::errand::{Done, Errand, Outcome, Place};
 pub(crate) use self::inquiry::Inquiry;
 use self::toasts::Toasts;
-use crate::fold::Book;
+use crate::button::{self, Act};
+use crate::errand::{Errand, Known, Place};
+use crate::incidents::Book;
 use crate::metrics::AlertMetrics;
 use crate::order::Orders;
-use crate::rich::{Rich, cut};
+use crate::rich::{Rich, cut, sentence};
 use crate::telegram::{Deed, ListenError, Listener, Outlet, Person, Received, Refusal, Spot};
 
 /// Least time from one request for news to the next, when there were none.
@@ -40,15 +40,6 @@ const SPACING: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// Longest name of a person, as it is kept and shown.
 const NAME: usize = 64;
-
-/// What the desk lets its receiver know.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Known {
-    /// The chats that are ours, wherever they moved.
-    pub(crate) chats: BTreeSet<String>,
-    /// Until when Telegram wants no calls.
-    pub(crate) held_until: Option<Instant>,
-}
 
 /// Receives for the leader.
 pub(crate) struct Operators {
@@ -226,7 +217,7 @@ impl Operators {
                 return Done { outcome: found.outcome, about: found.about, ..said };
             }
         };
-        self.say(visit, vec![answers::sentence(&done.words)]).await;
+        self.say(visit, vec![sentence(&done.words)]).await;
         done
     }
 
@@ -252,7 +243,7 @@ impl Operators {
             return Done::unknown(keys);
         };
         let known = !texts.is_empty();
-        let unknown = || vec![answers::sentence("There is no such alert, or it is forgotten.")];
+        let unknown = || vec![sentence("There is no such alert, or it is forgotten.")];
         let said = self.say(visit, if known { texts } else { unknown() }).await;
         let outcome = if known { said.outcome } else { Outcome::Refused };
         Done { outcome, about: keys, ..said }

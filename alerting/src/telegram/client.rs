@@ -14,8 +14,8 @@ use teloxide::{Bot, RequestError};
 
 use super::Refusal;
 use crate::AlertingError;
-use crate::operator::button::{Button, Keyboard};
-use crate::plan::{Action, Task};
+use crate::button::{Button, Keyboard};
+use crate::task::{Action, Task};
 
 /// One bot.
 pub(crate) struct Client {

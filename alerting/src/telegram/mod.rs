@@ -14,7 +14,7 @@ pub(crate) use refusal::Refusal;
 pub(crate) use updates::{Deed, ListenError, Listener, Person, Received, Spot};
 
 use crate::AlertingError;
-use crate::plan::{Action, Task};
+use crate::task::{Action, Task};
 
 /// The name of the only chat there is without a token.
 pub(crate) const LOG: &str = "log";

@@ -22,7 +22,7 @@ use super::cost::Costs;
 use super::facts::Facts;
 use super::reading::Reading;
 use super::window::Window;
-use crate::incident::MORE;
+use crate::incidents::MORE;
 
 /// The kinds that rules raise and resolve. Some of them workers and ingress raise too, at once.
 pub(crate) const KINDS: [AlertKind; 20] = [

@@ -1,10 +1,10 @@
 //! What becomes of events, one by one.
 
-use schemas::alert::AlertKind;
+use schemas::alert::{AlertKind, Severity};
 
 use super::*;
 use crate::fixture::{self, NOON, firing, resolved};
-use crate::incident::Posted;
+use crate::incidents::Posted;
 
 const KIND: AlertKind = AlertKind::BreakerOpen;
 

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use schemas::timestamp::Timestamp;
 
-use crate::fold::{Book, Policy};
-use crate::incident::{Cause, Incident, MAX_EPISODES};
+use super::book::{Book, Policy};
+use super::episode::Cause;
+use super::incident::Incident;
 
 impl Book {
     /// Brings about what is due; names what changed.
@@ -48,21 +49,5 @@ impl Incident {
             self.tell_anew(Cause::Repeated, now);
         }
         due
-    }
-
-    /// Goes on in a new message, for this reason and with no event. What waits to be told anyway goes on waiting.
-    pub(crate) fn tell_anew(&mut self, cause: Cause, now: Timestamp) {
-        let full = self.episodes.len() >= MAX_EPISODES;
-        let number = self.number();
-        let Some(last) = self.episodes.last_mut() else { return };
-        if last.posted.is_none() {
-            last.untold_since.get_or_insert(now);
-        } else if full {
-            last.tell_again(cause, now);
-        } else {
-            let next = last.next(number, cause, now);
-            last.supersede(now);
-            self.episodes.push(next);
-        }
     }
 }

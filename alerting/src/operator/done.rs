@@ -1,33 +1,4 @@
-//! What the receiver has the desk do in Telegram, where every call keeps one pace; and what became of an operator's wish.
-
-use std::time::Duration;
-
-use tokio::sync::oneshot;
-
-use crate::rich::Rich;
-
-/// Where an answer goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) chat: String,
-    pub(crate) topic: Option<i32>,
-    /// The message that is answered.
-    pub(crate) reply_to: Option<i32>,
-}
-
-/// Something to do in Telegram.
-#[derive(Debug)]
-pub(crate) enum Errand {
-    /// Tell this.
-    Say {
-        place: Place,
-        texts: Vec<Rich>,
-        /// Hears whether it will be told: not when too much waits already.
-        taken: oneshot::Sender<bool>,
-    },
-    /// Telegram said to come back later: it means all of us.
-    Hold(Duration),
-}
+//! What became of an operator's wish.
 
 /// How a wish went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]

@@ -4,36 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use schemas::alert::{AlertEvent, AlertState, Severity};
+use schemas::alert::{AlertEvent, AlertState};
 use schemas::timestamp::Timestamp;
 
-use crate::incident::{Cause, Episode, Incident, MAX_EPISODES, MAX_FOLDED, MAX_VALUES, MORE};
-use crate::inhibit::Inhibition;
-use crate::silence::Silence;
+use super::book::{Book, Policy};
+use super::episode::{Cause, Episode};
+use super::incident::{Incident, MAX_EPISODES, MAX_FOLDED, MAX_VALUES, MORE};
 
 /// Most alerts kept at once. Further ones are folded into one of their kind, labelled [`MORE`].
 pub(crate) const MAX_INCIDENTS: usize = 10_000;
-
-/// How events are folded, and when what came of them is told.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Policy {
-    /// An alert heard of again after this much quiet is told anew.
-    pub(crate) cooldown: Duration,
-    /// Changes are gathered for this long before they are told.
-    pub(crate) group_wait: Duration,
-    /// Least time between two changes of a message, and between two messages about one alert.
-    pub(crate) group_interval: Duration,
-    /// A firing alert is told again after this time.
-    pub(crate) repeat_interval: Duration,
-    /// So is one that somebody acknowledged, after this time.
-    pub(crate) acknowledge_timeout: Duration,
-    /// A firing alert of which nothing was heard for this long is forgotten.
-    pub(crate) max_age: Duration,
-    /// Most silences at once.
-    pub(crate) max_silences: usize,
-    /// How long a silence may last.
-    pub(crate) longest_silence: Duration,
-}
 
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
@@ -51,33 +30,7 @@ pub(crate) enum Folded {
     Duplicate,
 }
 
-/// All incidents by fingerprint, and what keeps some of them quiet.
-#[derive(Debug, Clone)]
-pub(crate) struct Book {
-    pub(crate) policy: Policy,
-    pub(crate) incidents: BTreeMap<String, Incident>,
-    /// By id.
-    pub(crate) silences: BTreeMap<String, Silence>,
-    /// When the next of them begins or ends.
-    pub(crate) silences_due: Timestamp,
-    pub(crate) inhibitions: Vec<Inhibition>,
-    /// What is kept quiet by a cause that fires, and that cause; as of the last review.
-    pub(crate) inhibited: BTreeMap<String, String>,
-}
-
 impl Book {
-    /// The incidents as they were kept.
-    pub(crate) fn new(policy: Policy, incidents: BTreeMap<String, Incident>) -> Self {
-        Self {
-            policy,
-            incidents,
-            silences: BTreeMap::new(),
-            silences_due: Timestamp::default(),
-            inhibitions: Vec::new(),
-            inhibited: BTreeMap::new(),
-        }
-    }
-
     /// Folds in the event that ALERTS holds at `sequence`, and names the incident it went to.
     pub(crate) fn fold(&mut self, sequence: u64, event: &AlertEvent, now: Timestamp) -> (String, Folded) {
         let (key, event) = self.place(event);
@@ -92,22 +45,6 @@ impl Book {
             incident.keep_quiet();
         }
         (key, folded)
-    }
-
-    /// Whether no new message may tell of it now.
-    pub(crate) fn is_muted(&self, key: &str) -> bool {
-        self.inhibited.contains_key(key) || self.incidents.get(key).is_some_and(|incident| incident.silenced.is_some())
-    }
-
-    /// Whether this alert is so right now.
-    pub(crate) fn is_firing(&self, key: &str) -> bool {
-        self.incidents.get(key).is_some_and(Incident::is_firing)
-    }
-
-    /// Firing alerts of one severity.
-    pub(crate) fn firing(&self, severity: Severity) -> usize {
-        let live = self.incidents.values().filter(|incident| incident.is_firing());
-        live.filter(|incident| incident.live().is_some_and(|episode| episode.severity == severity)).count()
     }
 
     fn place(&self, event: &AlertEvent) -> (String, AlertEvent) {
@@ -217,13 +154,6 @@ impl Incident {
             self.values.pop_front();
         }
     }
-
-    /// The number of its next episode.
-    pub(crate) fn number(&mut self) -> u32 {
-        let number = self.next_number;
-        self.next_number = self.next_number.wrapping_add(1);
-        number
-    }
 }
 
 impl Episode {
@@ -268,37 +198,6 @@ impl Episode {
         self.count += 1;
         self.first_seen = self.first_seen.min(event.at);
         self.last_seen = self.last_seen.max(event.at);
-    }
-
-    /// It is over.
-    pub(crate) fn end(&mut self, at: Timestamp, now: Timestamp) {
-        self.state = AlertState::Resolved;
-        self.resolved_at = Some(at);
-        self.changed(now);
-        self.forget_if_unseen();
-    }
-
-    /// What was kept quiet from before it was told until its end needs not be told.
-    fn forget_if_unseen(&mut self) {
-        if self.hushed && self.posted.is_none() && self.state == AlertState::Resolved {
-            self.untold_since = None;
-        }
-    }
-
-    /// The same episode, in a new message.
-    pub(crate) fn tell_again(&mut self, cause: Cause, now: Timestamp) {
-        self.posted = None;
-        self.cause = cause;
-        self.not_before = Timestamp::default();
-        self.changed(now);
-    }
-
-    /// Its message says that another goes on, unless it already says that the alert ended.
-    pub(crate) fn supersede(&mut self, now: Timestamp) {
-        if self.state == AlertState::Firing {
-            self.superseded = true;
-            self.changed(now);
-        }
     }
 }
 

@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schemas::matcher::Matcher;
 use schemas::timestamp::Timestamp;
 
-use crate::fold::Book;
-use crate::incident::{Acknowledged, Incident, Standing};
-use crate::silence::{MAX_MATCHERS, MAX_TEXT, Silence, kept_as};
+use super::book::{Book, Policy};
+use super::incident::{Acknowledged, Incident};
+use super::silence::{MAX_MATCHERS, MAX_TEXT, Silence, kept_as};
+use crate::rich::cut;
 
 /// The keys under which what changed is kept.
 pub(crate) type Changed = BTreeSet<String>;
@@ -17,7 +19,7 @@ pub(crate) type Changed = BTreeSet<String>;
 #[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum Operation {
-    /// They see to it: it is not told again before [`crate::fold::Policy::acknowledge_timeout`] or higher severity.
+    /// They see to it: it is not told again before [`crate::incidents::Policy::acknowledge_timeout`] or higher severity.
     Acknowledge {
         /// The alert.
         key: String,
@@ -109,7 +111,7 @@ impl Book {
         if let Some(acknowledged) = &incident.acknowledged {
             return Err(Refused::Acknowledged(acknowledged.by.clone()));
         }
-        incident.acknowledged = Some(Acknowledged { by: crate::rich::cut(by, MAX_TEXT), at: now });
+        incident.acknowledged = Some(Acknowledged { by: cut(by, MAX_TEXT), at: now });
         Ok(incident.restated(key, now))
     }
 
@@ -125,7 +127,7 @@ impl Book {
         let incident = self.firing_alert(key)?;
         incident.acknowledged = None;
         if let Some(episode) = incident.episodes.last_mut() {
-            episode.resolved_by = Some(crate::rich::cut(by, MAX_TEXT));
+            episode.resolved_by = Some(cut(by, MAX_TEXT));
             episode.end(now, now);
         }
         Ok(incident.restated(key, now))
@@ -153,26 +155,6 @@ impl Book {
         Ok(changed)
     }
 
-    /// Silences, the one that ends next first.
-    pub(crate) fn silences(&self) -> Vec<&Silence> {
-        let mut silences: Vec<_> = self.silences.values().collect();
-        silences.sort_by_key(|silence| (silence.until, &silence.id));
-        silences
-    }
-
-    /// Alerts that were told or are to be told, by fingerprint: what fires and is nobody's first, then the worst, then the
-    /// earliest.
-    pub(crate) fn incidents(&self) -> Vec<(&str, &Incident, Standing)> {
-        let with_episodes = self.incidents.iter().filter(|(_, incident)| incident.live().is_some());
-        let mut listed: Vec<_> =
-            with_episodes.map(|(key, incident)| (key.as_str(), incident, incident.standing())).collect();
-        listed.sort_by_key(|(key, incident, standing)| {
-            let live = incident.live().map(|episode| (std::cmp::Reverse(episode.severity), episode.first_seen));
-            (*standing, live, *key)
-        });
-        listed
-    }
-
     fn firing_alert(&mut self, key: &str) -> Result<&mut Incident, Refused> {
         let incident = self.incidents.get_mut(key).ok_or(Refused::UnknownAlert)?;
         if incident.is_firing() { Ok(incident) } else { Err(Refused::NotFiring) }
@@ -188,5 +170,29 @@ impl Incident {
             episode.restate(now);
         }
         BTreeSet::from([key.to_owned()])
+    }
+}
+
+impl Silence {
+    /// Whether it may be taken up.
+    fn check(&self, policy: &Policy, now: Timestamp) -> Result<(), Refused> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let text = |text: &str| text.len() <= MAX_TEXT;
+        if self.id.is_empty() || !text(&self.id) || !self.id.bytes().all(plain) {
+            return Err(Refused::SilenceId);
+        }
+        if !text(&self.by) || !text(&self.comment) {
+            return Err(Refused::SilenceText);
+        }
+        if self.matchers.len() > MAX_MATCHERS || self.matchers.iter().all(Matcher::matches_nothing) {
+            return Err(Refused::SilenceMatchers);
+        }
+        if self.until <= now || self.until <= self.starts {
+            return Err(Refused::SilenceOver);
+        }
+        if self.until.since(now.max(self.starts)) > policy.longest_silence {
+            return Err(Refused::SilenceTooLong(policy.longest_silence));
+        }
+        Ok(())
     }
 }

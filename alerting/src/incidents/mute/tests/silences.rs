@@ -1,18 +1,19 @@
 //! What silences, acknowledgements and operators do to what is told.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemas::alert::{AlertEvent, AlertKind, AlertState, Severity};
+use schemas::timestamp::Timestamp;
 use tokio::time::Instant;
 
-use super::*;
 use crate::chats::Chats;
 use crate::fixture::{self, NOON, firing, resolved};
-use crate::incident::{Episode, Standing};
-use crate::operate::Operation;
+use crate::incidents::silence::MAX_MATCHERS;
+use crate::incidents::{Book, Cause, Episode, Operation, Refused, Settled, Silence, Standing};
 use crate::pace::Pacer;
-use crate::plan::{self, Action, Now, Task};
-use crate::settle::Settled;
+use crate::plan::{self, Now};
+use crate::task::{Action, Task};
 
 const KIND: AlertKind = AlertKind::Disk;
 const HOUR: u64 = 3600;

@@ -1,9 +1,13 @@
 //! Causes and their symptoms.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use runtime::config::InhibitionConfig;
 use schemas::alert::{AlertEvent, AlertKind};
 
-use super::*;
 use crate::fixture::{self, NOON, firing, resolved};
+use crate::incidents::{Book, Inhibition, Policy};
 
 const AUTH: AlertKind = AlertKind::ProviderAuth;
 const BREAKER: AlertKind = AlertKind::BreakerOpen;
@@ -21,7 +25,7 @@ struct Cases {
 
 impl Cases {
     fn new(rules: impl IntoIterator<Item = Inhibition>) -> Self {
-        let policy = crate::fold::Policy { group_interval: Duration::from_secs(15), ..fixture::policy() };
+        let policy = Policy { group_interval: Duration::from_secs(15), ..fixture::policy() };
         let mut book = Book::new(policy, BTreeMap::new());
         book.inhibitions.extend(rules);
         Self { book, sequence: 0 }
