@@ -18,10 +18,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::AlertingError;
 use crate::chats::Chats;
-use crate::desk::{Desk, Work};
+use crate::desk::{Desk, Surface, Work};
 use crate::errand::{Errand, Known};
+use crate::error::AlertingError;
 use crate::heartbeat::Heartbeat;
 use crate::incidents::{Book, Inhibition, Policy};
 use crate::leader::{LeaderError, Leadership, renew_every};
@@ -32,7 +32,6 @@ use crate::pace::Pacer;
 use crate::rules::reload::{self, Reloaded};
 use crate::rules::{Rules, Term};
 use crate::store::{Contents, Incidents, OUTBOX, StoreError};
-use crate::surface::Surface;
 use crate::telegram::{LOG, Listener, Outlet};
 use crate::webhook::Webhook;
 
