@@ -7,6 +7,7 @@ use schemas::matcher::{Matcher, Operator};
 use tokio::time::timeout;
 
 use super::done::Done;
+use super::visit::Actor;
 use crate::button::{Act, Target};
 use crate::incidents::{Book, Incident, Operation, Silence};
 use crate::order::{OrderError, Orders};
@@ -16,16 +17,6 @@ use crate::text::title;
 pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 /// Most incidents that one press silences: their fingerprints must fit into one matcher.
 const MAX_SILENCED: usize = 25;
-
-/// Whoever acts, and where their press finds what a message tells.
-#[derive(Debug, Clone)]
-pub(super) struct Actor {
-    pub(super) name: String,
-    pub(super) chat: String,
-    pub(super) message: i32,
-    /// Names what they did: the same for the same press or text, so that it is done once.
-    pub(super) deed: String,
-}
 
 /// The fingerprints of what a press is about.
 pub(super) async fn keys(orders: &Orders, target: Target, actor: &Actor) -> Vec<String> {
