@@ -1,6 +1,7 @@
 //! Alerting: reads ALERTS durably, folds events into incidents, tells people on Telegram; and raises the alerts that need
 //! the whole picture. Of several replicas one leads.
 
+mod beside;
 mod button;
 mod chart;
 mod chats;
