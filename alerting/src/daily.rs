@@ -2,110 +2,26 @@
 //! day, and so is kept with it; a day is told once it is over, so that nothing can be counted into it any more. Pure.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{AddAssign, RangeInclusive};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use runtime::config::TelegramConfig;
 use runtime::config::hours::{TimeOfDay, UtcOffset};
-use schemas::alert::Severity;
 use schemas::timestamp::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use crate::fold::Book;
-use crate::incident::Incident;
-use crate::operator::answers::list;
+use crate::incidents::{Incident, Tally};
+use crate::pages::list;
 use crate::rich::{LIMIT, Rich};
 use crate::text::{local, title};
 
-/// Most days that one incident keeps apart; older ones are counted into the oldest of them.
-const MAX_DAYS: usize = 8;
 /// How many of the noisiest are named.
 const NOISIEST: usize = 8;
-
-/// What happened to one incident on one day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Tally {
-    /// Firing events.
-    pub(crate) events: u64,
-    /// How often it began, by severity.
-    pub(crate) critical: u64,
-    pub(crate) warning: u64,
-    pub(crate) info: u64,
-    /// How often it ended.
-    pub(crate) resolved: u64,
-}
-
-/// Tallies by day.
-pub(crate) type Days = BTreeMap<i64, Tally>;
 
 /// When a day begins, and whether days are told at all.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Calendar {
     begin: Option<TimeOfDay>,
     offset: UtcOffset,
-}
-
-impl Tally {
-    /// One event, or none, that changed whether the incident is so.
-    pub(crate) fn of(event: bool, began: Option<Severity>, ended: bool) -> Self {
-        let on = |severity| u64::from(began == Some(severity));
-        Self {
-            events: event.into(),
-            critical: on(Severity::Critical),
-            warning: on(Severity::Warning),
-            info: on(Severity::Info),
-            resolved: ended.into(),
-        }
-    }
-
-    const fn opened(self) -> u64 {
-        self.critical + self.warning + self.info
-    }
-}
-
-impl AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.events += other.events;
-        self.critical += other.critical;
-        self.warning += other.warning;
-        self.info += other.info;
-        self.resolved += other.resolved;
-    }
-}
-
-impl Book {
-    /// Forgets what was counted for a digest that nobody wants; names the incidents that changed.
-    pub(crate) fn forget_days(&mut self) -> BTreeSet<String> {
-        let counted = self.incidents.iter_mut().filter(|(_, incident)| !incident.days.is_empty());
-        counted.map(|(key, incident)| (key, incident.days.clear())).map(|(key, ())| key.clone()).collect()
-    }
-
-    /// Forgets what was counted up to `day`, which was told; names the incidents that changed.
-    pub(crate) fn told_days(&mut self, day: i64) -> BTreeSet<String> {
-        let mut changed = BTreeSet::new();
-        for (key, incident) in &mut self.incidents {
-            let kept = incident.days.split_off(&(day + 1));
-            if !std::mem::replace(&mut incident.days, kept).is_empty() {
-                changed.insert(key.clone());
-            }
-        }
-        changed
-    }
-}
-
-/// Counts into a day.
-pub(crate) fn count(days: &mut Days, day: i64, tally: Tally) {
-    if tally == Tally::default() {
-        return;
-    }
-    *days.entry(day).or_default() += tally;
-    while days.len() > MAX_DAYS {
-        let Some((_, oldest)) = days.pop_first() else { return };
-        if let Some(mut next) = days.first_entry() {
-            *next.get_mut() += oldest;
-        }
-    }
 }
 
 impl Calendar {
@@ -185,6 +101,7 @@ mod tests {
 
     use super::*;
     use crate::fixture::{self, NOON};
+    use crate::incidents::count;
 
     const DAY: Duration = Duration::from_secs(86_400);
 
@@ -260,16 +177,6 @@ mod tests {
             let total = format!("\nEvents: {sum}");
             prop_assert!(text.plain().contains(&total));
             prop_assert_eq!(told(text.plain()), sum);
-        }
-
-        #[test]
-        fn days_are_bounded_and_lose_nothing(days in prop::collection::vec(0_i64..40, 0..100)) {
-            let mut counted = Days::new();
-            for day in &days {
-                count(&mut counted, *day, Tally { events: 1, ..Tally::default() });
-            }
-            prop_assert!(counted.len() <= MAX_DAYS);
-            prop_assert_eq!(counted.values().map(|tally| tally.events).sum::<u64>(), days.len() as u64);
         }
     }
 }

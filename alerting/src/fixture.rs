@@ -55,8 +55,8 @@ pub(crate) fn telegram() -> runtime::config::TelegramConfig {
 }
 
 /// What [`telegram`] means for the book, with changes told at once.
-pub(crate) fn policy() -> crate::fold::Policy {
-    crate::fold::Policy {
+pub(crate) fn policy() -> crate::incidents::Policy {
+    crate::incidents::Policy {
         cooldown: Duration::from_secs(300),
         group_wait: Duration::ZERO,
         group_interval: Duration::ZERO,

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::AlertingError;
+use crate::error::AlertingError;
 use crate::telegram::{Client, Refusal};
 
 /// How long a good answer is kept.

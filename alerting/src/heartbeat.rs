@@ -12,7 +12,8 @@ use runtime::config::{Config, HeartbeatConfig};
 use secrecy::ExposeSecret;
 use tokio::time::MissedTickBehavior;
 
-use crate::AlertingError;
+use crate::error::AlertingError;
+use crate::http;
 use crate::leader;
 use crate::metrics::AlertMetrics;
 use crate::rules::Pulse;
@@ -63,7 +64,7 @@ impl Heartbeat {
         Ok(Some(Self {
             url,
             method: if heartbeat.method == "POST" { Method::POST } else { Method::GET },
-            client: crate::outward(heartbeat.timeout)?,
+            client: http::client(heartbeat.timeout, heartbeat.timeout)?,
             config: heartbeat.clone(),
             pulse,
             // One evaluation may take a while when a part of what it looks at does not answer.

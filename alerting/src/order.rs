@@ -3,8 +3,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::fold::Book;
-use crate::operate::{Operation, Refused};
+use crate::incidents::{Book, Operation, Refused};
 
 /// Orders waiting for the desk; beyond them whoever orders waits.
 const QUEUE: usize = 64;

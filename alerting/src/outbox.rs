@@ -7,10 +7,9 @@ use std::collections::BTreeSet;
 use schemas::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fold::Book;
-use crate::incident::{Episode, Posted};
+use crate::incidents::{Book, Episode, Posted};
 use crate::pace::Paced;
-use crate::plan::{Action, Member, Task};
+use crate::task::{Action, Member, Task};
 
 /// The record.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -125,9 +124,9 @@ mod tests {
     use super::*;
     use crate::chats::Chats;
     use crate::fixture::{self, NOON, firing, resolved};
+    use crate::incidents::Settled;
     use crate::pace::Pacer;
     use crate::plan::{self, Now};
-    use crate::settle::Settled;
 
     /// A leader that crashes after it put its next call on record.
     struct Leader {

@@ -7,16 +7,13 @@ use std::collections::BTreeMap;
 use schemas::alert::{AlertState, Severity};
 use schemas::matcher::Facts;
 use schemas::timestamp::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::chats::{Chats, Place};
-use crate::fold::Book;
-use crate::incident::{Episode, Incident};
-use crate::operator::button::Keyboard;
+use crate::incidents::{Book, Episode, Incident};
 use crate::pace::{Pacer, Urgency};
 use crate::rich::Rich;
-use crate::surface::Own;
+use crate::task::{Action, Member, Task};
 use crate::text;
 
 /// With this many alerts waiting for one chat, they share a message.
@@ -27,69 +24,6 @@ pub(crate) const DIGEST_FROM: usize = 4;
 pub(crate) struct Now {
     pub(crate) wall: Timestamp,
     pub(crate) monotonic: Instant,
-}
-
-/// What a call does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum Action {
-    /// A new message.
-    Send,
-    /// A message is brought up to date.
-    Edit {
-        /// Its number.
-        message: i32,
-    },
-    /// A new message that alerts ended, in reply to the one that told them, if it is one.
-    Notice {
-        /// Its number.
-        reply_to: Option<i32>,
-    },
-}
-
-/// One call.
-#[derive(Debug, Clone)]
-pub(crate) struct Task {
-    pub(crate) chat: String,
-    pub(crate) action: Action,
-    pub(crate) severity: Severity,
-    /// Without markup, since Telegram refused it.
-    pub(crate) plain: bool,
-    pub(crate) text: Rich,
-    pub(crate) members: Vec<Member>,
-    /// The topic of a new message, in a chat that has topics.
-    pub(crate) topic: Option<i32>,
-    pub(crate) keyboard: Keyboard,
-    /// What it is about when it tells no alert.
-    pub(crate) own: Option<Own>,
-}
-
-impl Task {
-    /// A call that tells no alert yet.
-    pub(crate) fn new(chat: &str, action: Action, text: Rich) -> Self {
-        Self {
-            chat: chat.to_owned(),
-            action,
-            severity: Severity::Info,
-            plain: false,
-            text,
-            members: Vec::new(),
-            topic: None,
-            keyboard: Keyboard::new(),
-            own: None,
-        }
-    }
-}
-
-/// An episode that a call tells, as it was when the text was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Member {
-    pub(crate) key: String,
-    pub(crate) number: u32,
-    pub(crate) version: u64,
-    pub(crate) state: AlertState,
-    pub(crate) severity: Severity,
 }
 
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::operator::errand::Place;
+use crate::errand::Place;
 use crate::pace::{Pacer, Urgency};
 use crate::rich::Rich;
 
@@ -68,7 +68,7 @@ impl Replies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::answers::sentence;
+    use crate::rich::sentence;
 
     fn place(chat: &str) -> Place {
         Place { chat: chat.to_owned(), topic: None, reply_to: None }

@@ -5,11 +5,6 @@
 /// never less.
 pub(crate) const LIMIT: usize = 4096;
 
-/// Longest title of a page, in plain units; each may be five of markup.
-const TITLE: usize = 100;
-/// What a page holds under its title.
-const PAGE: usize = LIMIT - 5 * TITLE - 60;
-
 const ELLIPSIS: char = '…';
 const OPEN: &str = "<b>";
 const CLOSE: &str = "</b>";
@@ -113,14 +108,13 @@ impl Rich {
             return true;
         }
         let character = if character.is_control() && character != '\n' { ' ' } else { character };
-        let entity = entity(character);
-        let units = entity.map_or_else(|| character.len_utf16(), str::len);
+        let units = width(character);
         if units > self.left {
             self.cut();
             return false;
         }
         self.left -= units;
-        match entity {
+        match entity(character) {
             Some(entity) => self.html.push_str(entity),
             None => self.html.push(character),
         }
@@ -147,41 +141,9 @@ const fn entity(character: char) -> Option<&'static str> {
     }
 }
 
-/// All of `text`, in as many messages as it takes, each under the bold `title`. Cut at white space where there is some
-/// near the end of a message.
-pub(crate) fn pages(title: &str, text: &str) -> Vec<Rich> {
-    let mut chunks = Vec::new();
-    let mut rest = text.trim_end();
-    while !rest.is_empty() {
-        let (chunk, behind) = rest.split_at(page_end(rest));
-        chunks.push(chunk);
-        rest = behind;
-    }
-    let count = chunks.len();
-    let page = |(number, chunk): (usize, &str)| {
-        let mut page = Rich::new(LIMIT);
-        let place = if count > 1 { format!(" ({}/{count})", number + 1) } else { String::new() };
-        page.bold(&format!("{}{place}", cut(title, TITLE))).text("\n").text(chunk);
-        page
-    };
-    chunks.into_iter().enumerate().map(page).collect()
-}
-
-/// How many bytes of `text` a page holds.
-fn page_end(text: &str) -> usize {
-    let (mut left, mut end, mut space) = (PAGE, 0, 0);
-    for (position, character) in text.char_indices() {
-        let units = entity(character).map_or_else(|| character.len_utf16(), str::len);
-        if units > left {
-            return if space > end / 2 { space } else { end };
-        }
-        left -= units;
-        end = position + character.len_utf8();
-        if character.is_whitespace() {
-            space = end;
-        }
-    }
-    end
+/// Units of markup that `character` takes.
+pub(crate) fn width(character: char) -> usize {
+    entity(character).map_or_else(|| character.len_utf16(), str::len)
 }
 
 /// Invisible characters that turn the order of others round, so that a text would not read as it is.
@@ -190,8 +152,15 @@ const fn reorders(character: char) -> bool {
 }
 
 /// As Telegram counts.
-fn units(text: &str) -> usize {
+pub(crate) fn units(text: &str) -> usize {
     text.encode_utf16().count()
+}
+
+/// One sentence.
+pub(crate) fn sentence(words: &str) -> Rich {
+    let mut rich = Rich::new(LIMIT);
+    rich.text(words);
+    rich
 }
 
 /// `text` in at most `units` UTF-16 units, cut between characters.
@@ -263,15 +232,6 @@ mod tests {
             let mut rich = Rich::new(LIMIT);
             rich.bold(&text).text(&text);
             prop_assert_eq!(rich.plain(), text.repeat(2));
-        }
-
-        #[test]
-        fn pages_hold_everything(words in prop::collection::vec("[a&<é😀]{0,30}[ \n]?", 0..900), title in "[a&]{0,200}") {
-            let text = words.concat();
-            let pages = pages(&title, &text);
-            prop_assert!(pages.iter().all(|page| units(page.html()) <= LIMIT && !page.is_cut()));
-            let shown: String = pages.iter().map(|page| page.plain().split_once('\n').unwrap().1).collect();
-            prop_assert_eq!(shown, text.trim_end());
         }
 
         #[test]

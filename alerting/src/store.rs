@@ -10,10 +10,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use schemas::envelope::{self, EnvelopeError};
 
 use crate::chats::Chats;
-use crate::fold::Book;
-use crate::incident::Incident;
+use crate::incidents::{Book, Incident, SILENCE_PREFIX, Silence};
 use crate::outbox::Outbox;
-use crate::silence::{self, Silence};
 
 /// Where the moves of chats are kept.
 pub(crate) const CHATS: &str = "chats";
@@ -92,7 +90,7 @@ pub(crate) struct Keeping<'a> {
 impl Keeping<'_> {
     /// The value under `key`; empty when it is not to be kept any more.
     fn encode(&self, key: &str) -> Result<Bytes, EnvelopeError> {
-        if let Some(id) = key.strip_prefix(silence::PREFIX) {
+        if let Some(id) = key.strip_prefix(SILENCE_PREFIX) {
             return self.book.silences.get(id).map(envelope::encode).transpose().map(Option::unwrap_or_default);
         }
         match key {
@@ -155,7 +153,7 @@ impl Incidents {
 
 impl Contents {
     fn take_in(&mut self, entry: &Entry, chats: &mut Chats) -> Result<(), EnvelopeError> {
-        if let Some(id) = entry.key.strip_prefix(silence::PREFIX) {
+        if let Some(id) = entry.key.strip_prefix(SILENCE_PREFIX) {
             self.silences.insert(id.to_owned(), envelope::decode(&entry.value)?);
             return Ok(());
         }
@@ -173,7 +171,7 @@ impl Contents {
 /// Others keep things in the bucket too.
 fn is_ours(key: &str) -> bool {
     let fingerprint = key.len() == FINGERPRINT && key.bytes().all(|byte| byte.is_ascii_hexdigit());
-    fingerprint || [CHATS, OUTBOX].contains(&key) || key.starts_with(silence::PREFIX)
+    fingerprint || [CHATS, OUTBOX].contains(&key) || key.starts_with(SILENCE_PREFIX)
 }
 
 /// Removes what an earlier leader emptied; whatever was written since stays. A failure only leaves it for the next time.

@@ -15,12 +15,10 @@ use tokio::time::Instant;
 
 use crate::chats::Chats;
 use crate::fixture::{self, NOON};
-use crate::fold::{Book, Folded, Policy};
-use crate::operate::Operation;
+use crate::incidents::{Book, Folded, Operation, Policy, SILENCE_PREFIX, Settled};
 use crate::pace::Pacer;
-use crate::plan::{self, Action, Now, Task};
-use crate::settle::Settled;
-use crate::silence;
+use crate::plan::{self, Now};
+use crate::task::{Action, Task};
 use op::{apply, inhibition, op};
 use witness::Witness;
 
@@ -104,7 +102,7 @@ impl World {
 
     fn keep(&mut self, keys: impl IntoIterator<Item = String>) {
         for key in keys {
-            let value = match key.strip_prefix(silence::PREFIX) {
+            let value = match key.strip_prefix(SILENCE_PREFIX) {
                 Some(id) => self.book.silences.get(id).map(envelope::encode),
                 None => self.book.incidents.get(&key).map(envelope::encode),
             };
@@ -117,12 +115,12 @@ impl World {
 
     /// The process dies and another reads what was kept.
     fn crash(&mut self) {
-        let is_silence = |key: &&String| key.starts_with(silence::PREFIX);
+        let is_silence = |key: &&String| key.starts_with(SILENCE_PREFIX);
         let incidents = self.kept.iter().filter(|(key, _)| !is_silence(key));
         let incidents = incidents.map(|(key, bytes)| (key.clone(), envelope::decode(bytes).unwrap()));
         let mut book = Book::new(self.book.policy, incidents.collect());
         for (key, bytes) in self.kept.iter().filter(|(key, _)| is_silence(key)) {
-            let id = key.trim_start_matches(silence::PREFIX);
+            let id = key.trim_start_matches(SILENCE_PREFIX);
             book.silences.insert(id.to_owned(), envelope::decode(bytes).unwrap());
         }
         book.inhibitions.push(inhibition());

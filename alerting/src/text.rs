@@ -8,8 +8,8 @@ use schemas::timestamp::Timestamp;
 use time::OffsetDateTime;
 
 use crate::chart::bars;
-use crate::incident::{Cause, Episode, Incident};
-use crate::rich::{LIMIT, Rich, cut};
+use crate::incidents::{Cause, Episode, Incident};
+use crate::rich::{LIMIT, Rich, cut, units};
 
 /// Longest summary of an alert that has its message to itself.
 const SUMMARY: usize = 1500;
@@ -61,7 +61,7 @@ fn single(told: Told<'_>) -> Rich {
     let mut head = Rich::new(LIMIT);
     head.bold(&format!("{}: {}", word(episode), incident.kind)).text("\n").text(cause(episode));
     let (labels, facts) = (labels(incident), facts(told));
-    let taken = [&head, &labels, &facts].map(|part| part.html().encode_utf16().count()).iter().sum::<usize>();
+    let taken = [&head, &labels, &facts].map(|part| units(part.html())).iter().sum::<usize>();
     let mut summary = Rich::new(LIMIT.saturating_sub(taken + TAIL));
     summary.text(&cut(&episode.summary, SUMMARY)).text("\n");
     let mut rich = Rich::new(LIMIT);

@@ -9,11 +9,10 @@ use schemas::id::JobId;
 use schemas::state::JobState;
 
 use super::command::{Name, names};
-use crate::rich::{LIMIT, Rich, cut};
+use crate::pages::list;
+use crate::rich::{LIMIT, Rich, cut, sentence};
 use crate::text::moment;
 
-/// What the last line of a list, which says that there is more, may need.
-const TAIL: usize = 120;
 /// Longest name of a model or a tenant.
 const NAME: usize = 60;
 
@@ -34,13 +33,6 @@ pub(crate) fn usage(name: Name, why: &str) -> Rich {
     let mut rich = Rich::new(LIMIT);
     let (usage, meaning) = name.usage();
     rich.text(&format!("{}\n", cut(why, 300))).bold("Usage").text(&format!(": {usage}\n{meaning}"));
-    rich
-}
-
-/// One sentence.
-pub(crate) fn sentence(words: &str) -> Rich {
-    let mut rich = Rich::new(LIMIT);
-    rich.text(words);
     rich
 }
 
@@ -134,17 +126,6 @@ pub(crate) fn replayed(parent: JobId, child: JobId, before: bool) -> Rich {
     sentence(&format!("{} {already} submitted anew as {}", parent.job(), child.job()))
 }
 
-/// Lines, as many as fit, and how many did not.
-pub(crate) fn list(rich: &mut Rich, lines: impl ExactSizeIterator<Item = String>) {
-    let total = lines.len();
-    for (position, line) in lines.enumerate() {
-        if !rich.append(Rich::new(LIMIT).text(&format!("\n{line}")), TAIL) {
-            rich.text(&format!("\n… and {} more", total - position));
-            return;
-        }
-    }
-}
-
 /// In its two largest units.
 pub(crate) fn span(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -224,15 +205,6 @@ mod tests {
         ");
         assert!(help().plain().lines().count() > names().count());
         assert!(!help().is_cut());
-    }
-
-    #[test]
-    fn a_list_too_long_says_how_much_is_missing() {
-        let mut rich = Rich::new(LIMIT);
-        list(&mut rich, (0..500).map(|number| format!("{number} &&&&&&")));
-        let shown = rich.plain().lines().filter(|line| line.ends_with('&')).count();
-        assert!(shown > 50 && rich.html().encode_utf16().count() <= LIMIT);
-        assert!(rich.plain().ends_with(&format!("… and {} more", 500 - shown)));
     }
 
     #[test]

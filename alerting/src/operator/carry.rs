@@ -6,28 +6,17 @@ use runtime::clock;
 use schemas::matcher::{Matcher, Operator};
 use tokio::time::timeout;
 
-use super::button::{Act, Target};
-use super::errand::Done;
-use crate::fold::Book;
-use crate::operate::Operation;
+use super::done::Done;
+use super::visit::Actor;
+use crate::button::{Act, Target};
+use crate::incidents::{Book, Incident, Operation, Silence};
 use crate::order::{OrderError, Orders};
-use crate::silence::Silence;
 use crate::text::title;
 
 /// How long an order may take until it is kept.
 pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 /// Most incidents that one press silences: their fingerprints must fit into one matcher.
 const MAX_SILENCED: usize = 25;
-
-/// Whoever acts, and where their press finds what a message tells.
-#[derive(Debug, Clone)]
-pub(super) struct Actor {
-    pub(super) name: String,
-    pub(super) chat: String,
-    pub(super) message: i32,
-    /// Names what they did: the same for the same press or text, so that it is done once.
-    pub(super) deed: String,
-}
 
 /// The fingerprints of what a press is about.
 pub(super) async fn keys(orders: &Orders, target: Target, actor: &Actor) -> Vec<String> {
@@ -138,7 +127,7 @@ pub(super) async fn look<T: Send + 'static>(
 
 /// The alerts that a message tells.
 fn told_in(book: &Book, chat: &str, message: i32) -> Vec<String> {
-    let there = |incident: &crate::incident::Incident| {
+    let there = |incident: &Incident| {
         let mut posted = incident.episodes.iter().filter_map(|episode| episode.posted.as_ref());
         posted.any(|posted| posted.chat == chat && posted.message == message)
     };
@@ -155,7 +144,7 @@ fn sentence(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::errand::Outcome;
+    use crate::operator::done::Outcome;
 
     #[test]
     fn one_answer_tells_of_all() {

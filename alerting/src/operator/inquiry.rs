@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use super::answers;
 use super::command::Command;
-use super::errand::Outcome;
-use crate::rich::{LIMIT, Rich};
+use super::done::Outcome;
+use crate::rich::{LIMIT, Rich, sentence};
 
 /// How long a look may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ impl Found {
     }
 
     fn not(words: &str) -> Self {
-        Self { text: answers::sentence(words), outcome: Outcome::Refused, about: Vec::new() }
+        Self { text: sentence(words), outcome: Outcome::Refused, about: Vec::new() }
     }
 }
 
@@ -165,7 +165,7 @@ impl Inquiry {
         let event = AlertEvent::test(&format!("telegram-{update}"), self.broker.instance(), clock::now());
         self.broker.alert(&event).await?;
         let words = "A test alert is on its way: it comes here, or wherever alerts of its kind go.";
-        Ok(Found { about: vec![event.fingerprint()], ..Found::well(answers::sentence(words)) })
+        Ok(Found { about: vec![event.fingerprint()], ..Found::well(sentence(words)) })
     }
 }
 

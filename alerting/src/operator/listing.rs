@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use schemas::alert::Severity;
 use strum::IntoEnumIterator;
 
-use super::answers::{list, sentence};
-use crate::fold::Book;
-use crate::incident::{Incident, Standing};
-use crate::rich::{LIMIT, Rich, cut, pages};
+use crate::incidents::{Book, Incident, Standing};
+use crate::pages::{list, pages};
+use crate::rich::{LIMIT, Rich, cut, sentence};
 use crate::text::{measured, moment, title, word};
 
 /// Longest summary in a list.

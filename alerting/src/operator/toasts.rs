@@ -8,8 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::Known;
-use super::errand::Errand;
+use crate::errand::{Errand, Known};
 use crate::telegram::{Listener, Refusal};
 
 /// Most answers under way at once; beyond them whoever receives waits.

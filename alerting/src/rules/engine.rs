@@ -9,12 +9,11 @@ use schemas::alert::AlertState;
 use schemas::stats::{ProcessStats, QueueDepth};
 use schemas::timestamp::Timestamp;
 
-use super::Concern;
 use super::cost::Costs;
 use super::evaluate::{Scene, evaluate};
 use super::facts::Facts;
 use super::hold::{Holds, Verdict};
-use super::reading::Reading;
+use super::reading::{Concern, Reading};
 use super::window::Window;
 
 /// Everything that the rules remember.

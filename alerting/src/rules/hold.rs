@@ -7,8 +7,7 @@ use std::time::Duration;
 use schemas::alert::{AlertState, Severity};
 use schemas::timestamp::Timestamp;
 
-use super::Concern;
-use super::reading::{Found, Reading};
+use super::reading::{Concern, Found, Reading};
 
 /// How long an event of ours may take until it is among the kept incidents. It is told again after.
 const ON_ITS_WAY: Duration = Duration::from_secs(30);

@@ -15,11 +15,10 @@ use schemas::timestamp::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use super::Concern;
 use super::engine::{Engine, Judged};
 use super::ledger::Ledger;
 use super::look::Lookout;
-use super::reading::Reading;
+use super::reading::{Concern, Reading};
 use super::reload::Reloaded;
 use crate::metrics::AlertMetrics;
 

@@ -16,12 +16,6 @@ pub mod replay;
 mod roster;
 mod window;
 
-use std::collections::BTreeMap;
-
-use schemas::alert::AlertKind;
-
 pub(crate) use evaluate::KINDS;
 pub(crate) use live::{Pulse, Rules, Term};
-
-/// What an alert of a rule is about.
-pub(crate) type Concern = (AlertKind, BTreeMap<String, String>);
+pub(crate) use reading::Concern;

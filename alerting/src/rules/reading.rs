@@ -6,6 +6,9 @@ use runtime::config::rules::Timing;
 use schemas::alert::{AlertEvent, AlertKind, AlertState, Severity};
 use schemas::timestamp::Timestamp;
 
+/// What an alert of a rule is about.
+pub(crate) type Concern = (AlertKind, BTreeMap<String, String>);
+
 /// What a rule found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]

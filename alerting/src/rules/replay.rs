@@ -13,12 +13,12 @@ use schemas::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Interval, interval};
 
-use super::Concern;
 use super::cost::Costs;
 use super::engine::Engine;
 use super::facts::Facts;
 use super::ledger::{Ledger, LedgerError};
 use super::look::Lookout;
+use super::reading::Concern;
 
 /// What can be recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! Who was there, and who is gone without saying goodbye and was not replaced. Pure: time is an argument, and it is ours.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemas::timestamp::Timestamp;
 
-use super::window::ALIVE;
-
+/// A process that has said nothing for this long is gone: three of its reports.
+pub(crate) const ALIVE: Duration = Duration::from_secs(15);
 /// Most processes remembered; the longest silent one gives way.
 const MOST: usize = 2000;
 
@@ -91,8 +92,6 @@ impl Roster {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::fixture::NOON;
 

@@ -7,17 +7,14 @@ use std::time::Duration;
 use schemas::stats::ProcessStats;
 use schemas::timestamp::Timestamp;
 
-use super::roster::Roster;
+use super::roster::{ALIVE, Roster};
 
-/// A process that has said nothing for this long is gone: three of its reports.
-pub(crate) const ALIVE: Duration = Duration::from_secs(15);
 /// Most processes looked at; more are ignored.
 const MAX_PROCESSES: usize = 1000;
 /// Most reports kept of one process.
 const MAX_REPORTS: usize = 400;
 /// Most run times kept of one report.
 const MAX_DURATIONS: usize = 256;
-
 /// Most looks at the queue's depth kept.
 const MAX_DEPTHS: usize = 1000;
 

@@ -7,9 +7,7 @@ use schemas::alert::{AlertEvent, AlertKind, Severity};
 
 use super::World;
 use crate::fixture;
-use crate::inhibit::Inhibition;
-use crate::operate::Operation;
-use crate::silence::Silence;
+use crate::incidents::{Inhibition, Operation, Silence};
 
 /// A provider that refuses our credential explains its open breakers.
 pub(super) fn inhibition() -> Inhibition {

@@ -6,10 +6,8 @@ use std::time::Duration;
 use schemas::alert::{AlertKind, AlertState, Severity};
 use schemas::timestamp::Timestamp;
 
-use crate::fold::Book;
-use crate::incident::{Cause, Incident};
-use crate::operate::Operation;
-use crate::plan::{Action, Task};
+use crate::incidents::{Book, Cause, Incident, Operation};
+use crate::task::{Action, Task};
 
 /// The longest that something may wait for its message while nothing throttles: what is gathered, an interval, and the
 /// pace of a few messages.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use runtime::config::TelegramConfig;
-use secrecy::ExposeSecret;
 use teloxide::payloads::{EditMessageTextSetters, SendMessageSetters};
 use teloxide::requests::Requester;
 use teloxide::types::{
@@ -12,10 +11,11 @@ use teloxide::types::{
 };
 use teloxide::{Bot, RequestError};
 
-use super::Refusal;
-use crate::AlertingError;
-use crate::operator::button::{Button, Keyboard};
-use crate::plan::{Action, Task};
+use super::bot::bot;
+use super::refusal::Refusal;
+use crate::button::{Button, Keyboard};
+use crate::error::AlertingError;
+use crate::task::{Action, Task};
 
 /// One bot.
 pub(crate) struct Client {
@@ -33,10 +33,7 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// The configured bot.
     pub(crate) fn new(config: &TelegramConfig) -> Result<Self, AlertingError> {
-        let url = config.api_url.trim_end_matches('/').parse().map_err(AlertingError::ApiUrl)?;
-        let client = http(config.timeout, config.timeout)?;
-        let bot = Bot::with_client(config.token.expose_secret(), client).set_api_url(url);
-        Ok(Self { bot, timeout: config.timeout })
+        Ok(Self { bot: bot(config, config.timeout)?, timeout: config.timeout })
     }
 
     /// Makes the call of `task`; returns the number of the message that it made or changed.
@@ -99,14 +96,6 @@ impl Client {
     async fn bounded<T>(&self, call: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout(self.timeout, call).await.ok()
     }
-}
-
-/// How every connection to the Bot API is made.
-pub(super) fn http(connect: Duration, whole: Duration) -> Result<reqwest::Client, AlertingError> {
-    let settings = teloxide::net::default_reqwest_settings().connect_timeout(connect).timeout(whole);
-    // A redirect would take the token along.
-    let client = settings.redirect(reqwest::redirect::Policy::none()).build();
-    client.map_err(|error| AlertingError::Client(error.without_url()))
 }
 
 fn markup(keyboard: &Keyboard) -> InlineKeyboardMarkup {

@@ -7,8 +7,8 @@ use schemas::alert::{AlertEvent, AlertKind, Severity};
 
 use super::*;
 use crate::fixture::{NOON, firing};
-use crate::incident::{Acknowledged, Silenced};
-use crate::rich::pages;
+use crate::incidents::{Acknowledged, Silenced};
+use crate::pages::pages;
 use crate::scrub::clean;
 
 fn told(event: &AlertEvent, count: u64) -> (Incident, Episode) {

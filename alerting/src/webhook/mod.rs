@@ -18,7 +18,8 @@ use runtime::config::WebhookConfig;
 use schemas::timestamp::Timestamp;
 use secrecy::ExposeSecret;
 
-use crate::AlertingError;
+use crate::error::AlertingError;
+use crate::http;
 use crate::metrics::AlertMetrics;
 use cursor::{Cursor, CursorError};
 use message::Post;
@@ -48,7 +49,7 @@ impl Webhook {
         let url = Url::parse(config.url.expose_secret()).map_err(AlertingError::WebhookUrl)?;
         let key = runtime::secret::webhook_key(&config.secret).ok_or(AlertingError::WebhookKey)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
-        let client = crate::outward(config.timeout)?;
+        let client = http::client(config.timeout, config.timeout)?;
         Ok(Some(Self { config: config.clone(), url, key, client, metrics }))
     }
 

@@ -6,8 +6,9 @@ use runtime::config::rules::Timing;
 use schemas::alert::{AlertKind, Severity};
 use schemas::stats::StreamCopies;
 
-use super::{Findings, Reading, Scene, float};
-use crate::rules::window::ALIVE;
+use super::scene::{Findings, Scene, float};
+use crate::rules::reading::Reading;
+use crate::rules::roster::ALIVE;
 
 pub(super) fn rules(scene: Scene<'_>, findings: &mut Findings) {
     let rules = &scene.config.rules;

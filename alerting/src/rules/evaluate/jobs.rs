@@ -5,7 +5,8 @@ use std::time::Duration;
 use runtime::config::rules::{Rule, Span, Timing};
 use schemas::alert::{AlertKind, Severity};
 
-use super::{Findings, Reading, Scene, float};
+use super::scene::{Findings, Scene, float};
+use crate::rules::reading::Reading;
 
 pub(super) fn rules(scene: Scene<'_>, findings: &mut Findings) {
     let rules = &scene.config.rules;

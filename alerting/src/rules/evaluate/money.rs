@@ -2,8 +2,9 @@
 
 use schemas::alert::{AlertKind, Severity};
 
-use super::{Findings, Reading, Scene, float};
+use super::scene::{Findings, Scene, float};
 use crate::rules::cost::Costs;
+use crate::rules::reading::Reading;
 
 const MICROS: f64 = 1e6;
 

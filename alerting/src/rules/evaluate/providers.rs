@@ -4,7 +4,8 @@
 use schemas::alert::{AlertKind, Severity};
 use schemas::breaker::{BreakerPhase, BreakerRecord};
 
-use super::{Findings, Reading, Scene, float};
+use super::scene::{Findings, Scene, float};
+use crate::rules::reading::Reading;
 use crate::rules::window::Asked;
 
 pub(super) fn rules(scene: Scene<'_>, findings: &mut Findings) {

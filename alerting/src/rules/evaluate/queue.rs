@@ -6,7 +6,8 @@ use runtime::config::rules::Timing;
 use schemas::alert::{AlertKind, Severity};
 use schemas::stats::{LaneDepth, QueueDepth};
 
-use super::{Findings, Reading, Scene, float};
+use super::scene::{Findings, Scene, float};
+use crate::rules::reading::Reading;
 
 pub(super) fn rules(scene: Scene<'_>, findings: &mut Findings) {
     let (rules, depth) = (&scene.config.rules, scene.facts.depth.as_ref().map(QueueDepth::total));

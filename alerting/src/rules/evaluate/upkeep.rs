@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use schemas::alert::{AlertKind, Severity};
 
-use super::{Findings, Reading, Scene, float};
+use super::scene::{Findings, Scene, float};
+use crate::rules::reading::Reading;
 
 /// On a credential's last day it is urgent.
 const LAST_DAY: Duration = Duration::from_secs(86_400);

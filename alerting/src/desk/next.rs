@@ -1,0 +1,90 @@
+//! What the desk calls next: alerts, answers between them, and the daily digest; with buttons and links under what it
+//! tells.
+
+use schemas::alert::Severity;
+
+use super::state::Desk;
+use crate::button::{Keyboard, of_one, of_past, of_several};
+use crate::pace::Urgency;
+use crate::plan::{self, Now};
+use crate::store::OUTBOX;
+use crate::task::{Action, Own, Task};
+
+impl Desk {
+    /// The next call: what is critical first; else answers and alerts by turns, and last the digest.
+    pub(super) fn next_task(&mut self, now: Now) -> Option<Task> {
+        let planned = plan::next(&self.book, &self.chats, &self.pacer, now);
+        let first = planned.as_ref().is_some_and(|task| self.surface.answered || is_urgent(task));
+        let task = if first { planned } else { self.reply(now).or(planned) };
+        let task = task.or_else(|| self.digest(now));
+        self.surface.answered = task.as_ref().is_some_and(|task| task.own == Some(Own::Reply));
+        task.map(|task| self.dressed(task))
+    }
+
+    fn reply(&mut self, now: Now) -> Option<Task> {
+        let reply = self.surface.replies.next(&self.pacer, now.monotonic)?;
+        let action = Action::Notice { reply_to: reply.place.reply_to };
+        let task = Task {
+            topic: reply.place.topic,
+            plain: reply.plain,
+            own: Some(Own::Reply),
+            ..Task::new(&reply.place.chat, action, reply.text.clone())
+        };
+        self.surface.telling = Some(reply);
+        Some(task)
+    }
+
+    /// The digest of the days that are over and not told. The first leader ever begins to count with today.
+    fn digest(&mut self, now: Now) -> Option<Task> {
+        let calendar = self.surface.calendar;
+        let today = calendar.day(now.wall)?;
+        let Some(told) = self.outbox.told_day else {
+            self.outbox.told_day = Some(today - 1);
+            self.work.unsaved.insert(OUTBOX.to_owned());
+            return None;
+        };
+        let days = calendar.due(told, now.wall)?;
+        let usable = |chat: &str| self.pacer.admits(chat, Urgency::Upkeep, now.monotonic);
+        let chat = self.chats.route(Severity::Info, usable)?.to_owned();
+        let text = calendar.digest(&days, &self.book.incidents);
+        let (plain, own) = (self.surface.plain_digest, Some(Own::Daily(*days.end())));
+        Some(Task { plain, own, ..Task::new(&chat, Action::Send, text) })
+    }
+
+    /// With buttons, and with a link to what did not fit.
+    fn dressed(&self, mut task: Task) -> Task {
+        let portal = &self.surface.portal;
+        if task.text.is_cut() && !portal.is_empty() {
+            let page = match task.members.as_slice() {
+                [only] => format!("{portal}/incidents/{}", only.key),
+                _ => format!("{portal}/incidents"),
+            };
+            task.text.text("\n").link("All of it", &page);
+        }
+        if self.surface.listens && !matches!(task.action, Action::Notice { .. }) {
+            task.keyboard = self.keyboard(&task);
+        }
+        task
+    }
+
+    fn keyboard(&self, task: &Task) -> Keyboard {
+        let live = |key: &str, number| {
+            let incident = self.book.incidents.get(key)?;
+            let live = incident.is_firing() && incident.live().is_some_and(|episode| episode.number == number);
+            live.then_some(incident)
+        };
+        match task.members.as_slice() {
+            [] => Keyboard::new(),
+            [only] => match live(&only.key, only.number) {
+                Some(incident) => of_one(&only.key, incident.acknowledged.is_some()),
+                None => of_past(&only.key),
+            },
+            several if several.iter().any(|member| live(&member.key, member.number).is_some()) => of_several(),
+            _ => Keyboard::new(),
+        }
+    }
+}
+
+fn is_urgent(task: &Task) -> bool {
+    task.action == Action::Send && task.severity == Severity::Critical
+}

@@ -1,0 +1,149 @@
+//! The desk's loop.
+
+use std::time::Duration;
+
+use broker::AlertDelivery;
+use runtime::clock;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::state::Desk;
+use crate::leader::Renewed;
+use crate::order::Order;
+use crate::plan::Now;
+use crate::store::{Keeping, OUTBOX, StoreError};
+use crate::task::{Action, Own};
+use crate::telegram::call;
+
+/// How often the desk looks whether there is something to tell.
+const TICK: Duration = Duration::from_millis(100);
+/// How often it forgets what is over, counts what is open and looks what time alone brought about.
+const TIDY: Duration = Duration::from_secs(1);
+/// How long it waits after a failed write.
+const RETRY: Duration = Duration::from_millis(500);
+
+impl Desk {
+    /// Works until shutdown, or until another replica leads.
+    pub(crate) async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Vec<AlertDelivery>>,
+        mut orders: mpsc::Receiver<Order>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.keep().await?;
+            let ready = self.work.unsaved.is_empty() && self.leadership.is_valid(Instant::now());
+            if ready {
+                self.call();
+            }
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(ended) = self.work.calls.join_next() => self.take_in(ended),
+                _ = tick.tick() => self.tick().await?,
+                Some(order) = orders.recv(), if ready => self.carry_out(order),
+                errand = self.surface.errand() => self.run_errand(errand),
+                Some(batch) = inbox.recv(), if ready => self.fold(batch),
+            }
+        }
+        self.leave().await
+    }
+
+    /// Writes what changed, then acknowledges. A failed write is tried again later; until then nothing else is taken up.
+    async fn keep(&mut self) -> Result<(), StoreError> {
+        if self.work.retry_at.is_some_and(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        self.work.retry_at = None;
+        if !self.work.unsaved.is_empty() {
+            let unsaved = std::mem::take(&mut self.work.unsaved);
+            let keeping = Keeping { book: &self.book, chats: &self.chats, outbox: &self.outbox };
+            if let Err((failed, error)) = self.store.save(&unsaved, keeping).await {
+                self.work.unsaved = failed;
+                return self.failed(error);
+            }
+            self.metrics.writes.with_label_values(&["stored"]).inc_by(unsaved.len() as u64);
+        }
+        self.work.unanswered.drain(..).for_each(|answer| drop(answer.send(Ok(()))));
+        let deliveries = self.work.unacknowledged.drain(..);
+        futures::future::join_all(deliveries.map(AlertDelivery::ack)).await;
+        Ok(())
+    }
+
+    fn failed(&mut self, error: StoreError) -> Result<(), StoreError> {
+        if matches!(error, StoreError::Deposed) {
+            return Err(error);
+        }
+        self.metrics.writes.with_label_values(&["failed"]).inc();
+        self.work.retry_at = Some(Instant::now() + RETRY);
+        tracing::warn!(error = &error as &dyn std::error::Error, "alerts not kept, tried again");
+        Ok(())
+    }
+
+    async fn tick(&mut self) -> Result<(), StoreError> {
+        let now = Now { wall: clock::now(), monotonic: Instant::now() };
+        if self.leadership.is_due(now.monotonic) {
+            match self.leadership.renew().await {
+                Ok(Renewed::Held) => {}
+                Ok(Renewed::Deposed) => return Err(StoreError::Deposed),
+                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "leadership not renewed"),
+            }
+        }
+        if self.work.tidied.is_none_or(|at| now.monotonic.duration_since(at) >= TIDY) {
+            self.work.tidied = Some(now.monotonic);
+            let pruned = self.book.prune(now.wall);
+            self.work.unsaved.extend(pruned);
+            self.review(now.wall);
+            self.measure(now);
+            self.publish_known(now.monotonic);
+        }
+        if self.work.calls.is_empty() && self.work.planned.is_none() {
+            self.plan(now);
+        }
+        Ok(())
+    }
+
+    /// Puts the next call on record. One at a time: the pace of one chat needs to know when the last one ended.
+    fn plan(&mut self, now: Now) {
+        self.work.planned = self.next_task(now);
+        if let Some(task) = &self.work.planned {
+            self.pacer.began(&task.chat, now.monotonic);
+            if task.own == Some(Own::Reply) {
+                // An answer is told once or not at all: who misses it asks again.
+                self.outbox.call = None;
+            } else {
+                self.outbox.intend(task, now.wall);
+            }
+            self.record_pace(now);
+        }
+    }
+
+    /// Makes the call that is on record.
+    fn call(&mut self) {
+        let Some(task) = self.work.planned.take() else { return };
+        if task.action == Action::Send && task.members.len() > 1 {
+            self.metrics.digested.inc_by(task.members.len() as u64);
+        }
+        self.work.calls.spawn(call(self.outlet.clone(), task));
+    }
+
+    /// Waits for the call under way, which is bounded by its timeout, keeps what came of it and frees the lead.
+    async fn leave(mut self) -> Result<(), StoreError> {
+        while let Some(ended) = self.work.calls.join_next().await {
+            self.take_in(ended);
+        }
+        if self.work.planned.take().is_some() {
+            self.outbox.refused();
+            self.work.unsaved.insert(OUTBOX.to_owned());
+        }
+        self.work.retry_at = None;
+        self.keep().await?;
+        if let Err(error) = self.leadership.release().await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "leadership not released, it lapses");
+        }
+        Ok(())
+    }
+}
