@@ -138,8 +138,11 @@ impl Sessions {
     /// [`SessionError`] when it cannot be changed.
     pub async fn delete(&self, tenant: &str, name: &str) -> Result<bool, SessionError> {
         self.settle(tenant, name).await?;
+        // Our own write may go unanswered, and be found as done: what was there is gone, whoever took it away.
+        let was_there = self.history(tenant, name).await?.is_some();
         let now = self.broker.now();
-        Ok(self.edit("delete", tenant, name, |history| history.tombstone(now)).await?.is_some())
+        self.edit("delete", tenant, name, |history| history.tombstone(now)).await?;
+        Ok(was_there)
     }
 
     /// Replaces the history of a session that there is.

@@ -13,6 +13,8 @@ use super::{SessionError, Sessions, TRIES};
 use crate::error::BrokerError;
 use crate::rpc::{self, PubAck};
 
+/// Most writes of one change that nobody answers.
+const MOST_SILENCES: u32 = 2;
 /// The longest pause after a change was refused.
 const LONGEST_PAUSE: u64 = 64;
 
@@ -56,12 +58,16 @@ impl Sessions {
         key: &SessionKey,
         change: impl Fn(&TurnQueue) -> Option<TurnQueue>,
     ) -> Result<(), SessionError> {
+        let mut silences = 0;
         for tried in 0..TRIES {
             let queue = self.queue(key).await?;
             let Some(next) = change(&queue.value) else { return Ok(()) };
             let stored = match next.waiting.is_empty() {
                 true => self.remove(&key.queue(), queue.seq).await?,
-                false => self.replace(&key.queue(), queue.seq, envelope::encode(&next)?).await?.is_some(),
+                false => {
+                    let line = envelope::encode(&next)?;
+                    self.replace(&key.queue(), queue.seq, line, &mut silences).await?.is_some()
+                }
             };
             if stored {
                 return Ok(());
@@ -78,6 +84,7 @@ impl Sessions {
         key: &SessionKey,
         change: impl Fn(Option<History>) -> Change<History, R>,
     ) -> Result<(R, u64), SessionError> {
+        let mut silences = 0;
         for tried in 0..TRIES {
             let history = self.stored_history(key).await?;
             let (next, outcome) = match change(history.value) {
@@ -85,7 +92,7 @@ impl Sessions {
                 Change::Nothing(outcome) => return Ok((outcome, history.seq)),
             };
             let sealed = self.cipher.seal(envelope::encode(&*next)?);
-            if let Some(seq) = self.replace(&key.history(), history.seq, sealed).await? {
+            if let Some(seq) = self.replace(&key.history(), history.seq, sealed, &mut silences).await? {
                 return Ok((outcome, seq));
             }
             pause(tried).await;
@@ -103,14 +110,25 @@ impl Sessions {
         }))
     }
 
-    /// The new sequence; `None` when it is not stored, or nobody knows.
-    async fn replace(&self, subject: &str, seq: u64, payload: Bytes) -> Result<Option<u64>, SessionError> {
+    /// The new sequence; `None` when it is not stored, or nobody knows. A stream that is silent again and again, as one
+    /// is whose disk was full, is not waited for: somebody's slot waits here.
+    async fn replace(
+        &self,
+        subject: &str,
+        seq: u64,
+        payload: Bytes,
+        silences: &mut u32,
+    ) -> Result<Option<u64>, SessionError> {
         let mut headers = HeaderMap::new();
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, seq.to_string().as_str());
         let (client, timeout) = (&self.broker.0.client, self.broker.0.config.nats.request_timeout);
         match rpc::request::<PubAck>(client, subject.to_owned(), Some(headers), payload, timeout).await {
             Ok(ack) => Ok(Some(ack.seq)),
-            Err(BrokerError::Refused { code: 10_071 | 10_164, .. } | BrokerError::TimedOut) => Ok(None),
+            Err(BrokerError::Refused { code: 10_071 | 10_164, .. }) => Ok(None),
+            Err(BrokerError::TimedOut) if *silences < MOST_SILENCES => {
+                *silences += 1;
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }
