@@ -10,8 +10,8 @@ use crate::chat::ChatRequest;
 pub use crate::context::{ContextOptions, ContextStrategy};
 use crate::id::JobId;
 use crate::session::SummaryRange;
-use crate::state::Warning;
 use crate::timestamp::Timestamp;
+use crate::warning::Warning;
 
 /// How urgent a job is. Lanes are weighted; none starves.
 #[derive(

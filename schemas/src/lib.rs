@@ -19,6 +19,8 @@ pub mod routing;
 pub mod session;
 pub mod state;
 pub mod stats;
+pub mod strategy;
 pub mod subject;
 pub mod timestamp;
 pub mod view;
+pub mod warning;

@@ -10,7 +10,8 @@ use schemas::chat::{Block, ChatRequest, Message};
 use schemas::envelope;
 use schemas::error::{ErrorCode, Failure};
 use schemas::job::{ContextOptions, Job, Payload};
-use schemas::state::{ContextReport, Warning};
+use schemas::state::ContextReport;
+use schemas::warning::Warning;
 
 use crate::provider::echo::{CountTokens, Countable};
 use crate::told::Told;

@@ -15,8 +15,8 @@ use schemas::envelope;
 use schemas::error::ErrorCode;
 use schemas::id::JobId;
 use schemas::job::{ContextOptions, Job, JobHead, Lane, OnAmbiguous, Payload, Surface};
-use schemas::state::Warning;
 use schemas::timestamp::Timestamp;
+use schemas::warning::Warning;
 use tokio::time::timeout;
 
 use crate::app::App;

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::chat::Extra;
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// Most notes of one kind kept for a request, so that a hostile body cannot make its report larger than itself.
 const MAX_NOTES: usize = 32;

@@ -35,7 +35,7 @@ pub use stream_encoder::StreamEncoder;
 
 use crate::chat::ChatRequest;
 use crate::job::Lane;
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// The name of this dialect in `extra` and in opaque blocks.
 pub const NAME: &str = "openai_chat";

@@ -49,7 +49,7 @@ pub use super::openai_chat::{CONTEXT_LENGTH_EXCEEDED, classify, encode_error};
 
 use crate::chat::ChatRequest;
 use crate::error::Failure;
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// The name of this dialect in `extra` and in opaque blocks.
 pub const NAME: &str = "openai_responses";

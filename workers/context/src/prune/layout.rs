@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use schemas::chat::{Block, Message, Role};
-use schemas::state::Warning;
+use schemas::warning::Warning;
 
 use super::clear::{Cleared, Clearer};
 use super::marks;

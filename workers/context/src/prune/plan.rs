@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use schemas::chat::{ChatRequest, Extra, Message};
 use schemas::context::ContextStrategy;
-use schemas::state::{ContextReport, Warning};
+use schemas::state::ContextReport;
+use schemas::warning::Warning;
 
 use super::layout::{Layout, Turn};
 use super::marks;
