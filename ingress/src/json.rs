@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use schemas::error::{ErrorCode, Failure};
+use schemas::json::kind;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
@@ -71,18 +72,6 @@ impl Checked {
             Value::Object(object) => Ok(object),
             other => Err(invalid(format!("expected a JSON object, found {}", kind(&other)))),
         }
-    }
-}
-
-/// What a value is, in words for an error message.
-pub(crate) const fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
     }
 }
 

@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod error;
 pub mod id;
 pub mod job;
+pub mod json;
 pub mod matcher;
 pub mod routing;
 pub mod session;

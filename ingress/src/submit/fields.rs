@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use schemas::error::Failure;
 use schemas::job::{Lane, OnAmbiguous};
+use schemas::json::kind;
 use schemas::timestamp::Timestamp;
 use serde_json::Value;
-
-use crate::json::kind;
 
 const MOST_LABELS: usize = 16;
 const LONGEST_LABEL: usize = 64;

@@ -1,0 +1,16 @@
+//! JSON values, as error texts speak of them.
+
+use serde_json::Value;
+
+/// What a value is, without telling what is in it.
+#[must_use]
+pub const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
