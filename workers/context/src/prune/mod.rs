@@ -15,6 +15,7 @@ mod replay;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::borrow::Cow;
 
