@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use context::{Budget, Counter, Factor, Meter, Pruned, Saved, Tokenizer, budget_for};
+use context::{Budget, Factor, Meter, Pruned, Saved, Tokenizer, budget_for};
 use schemas::catalog::Candidate;
 use schemas::chat::{Block, ChatRequest, Message};
 use schemas::envelope;
@@ -13,7 +13,6 @@ use schemas::job::{ContextOptions, Job, Payload};
 use schemas::state::ContextReport;
 use schemas::warning::Warning;
 
-use crate::provider::echo::{CountTokens, Countable};
 use crate::told::Told;
 use crate::worker::Worker;
 
@@ -119,16 +118,4 @@ fn is_large(request: &ChatRequest) -> bool {
     let bytes =
         |message: &Message| message.content.iter().map(|block| block.as_text().map_or(1024, str::len)).sum::<usize>();
     request.messages.len() >= MANY_MESSAGES || request.messages.iter().map(bytes).sum::<usize>() >= MANY_BYTES
-}
-
-/// Counts for the built-in echo as a tokenizer of its models' name does.
-pub(crate) fn count_for_echo(counter: &Counter) -> CountTokens {
-    let counter = counter.clone();
-    Arc::new(move |what| {
-        let meter = counter.meter(Tokenizer::of_name("echo"));
-        match what {
-            Countable::Request(request) => meter.request(request),
-            Countable::Text(text) => meter.text(text),
-        }
-    })
 }
