@@ -103,6 +103,14 @@ pub struct JobHead {
     pub summarizes: Option<Box<SummaryRange>>,
 }
 
+impl JobHead {
+    /// Whether it was to wait for its time when it was accepted.
+    #[must_use]
+    pub fn is_delayed(&self) -> bool {
+        self.not_before.is_some_and(|moment| moment > self.created_at)
+    }
+}
+
 /// A job, as it lies in JOBS and DELAYED.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {

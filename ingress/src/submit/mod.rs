@@ -62,6 +62,13 @@ pub(crate) struct Submission {
     pub(crate) provider: Option<String>,
 }
 
+impl Submission {
+    /// The session in whose line it would stand. A turn whose time has not come is not in line yet.
+    fn in_line(&self, now: Timestamp) -> Option<&str> {
+        self.session.as_deref().filter(|_| self.not_before.is_none_or(|moment| moment <= now))
+    }
+}
+
 /// Who submits, as which job.
 #[derive(Debug)]
 pub(crate) struct Origin<'a> {
@@ -123,7 +130,10 @@ async fn admit_and_publish(app: &App, origin: Origin<'_>, submission: Submission
 
 async fn admitted(app: &App, origin: &Origin<'_>, submission: &Submission, now: Timestamp) -> Result<(), ApiError> {
     admit::admit(app, submission, now)?;
-    session::has_room(app, &origin.caller.tenant, submission).await
+    match submission.in_line(now) {
+        Some(session) => session::has_room(app, &origin.caller.tenant, session).await,
+        None => Ok(()),
+    }
 }
 
 /// Whether a keyed id stands for a job already.
