@@ -7,6 +7,7 @@ mod fields;
 pub(crate) mod identity;
 pub(crate) mod native;
 pub(crate) mod replay;
+mod unknown;
 
 use std::collections::BTreeMap;
 
