@@ -36,6 +36,8 @@ mod session;
 mod stored;
 mod stream;
 mod submit;
+#[cfg(test)]
+mod testing;
 mod waiters;
 
 use std::io;
