@@ -4,9 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
 use http::{HeaderMap, HeaderName, header};
 use runtime::config::IngressConfig;
 use schemas::error::ErrorCode;
@@ -14,7 +11,6 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::app::App;
 use crate::error::ApiError;
 use crate::limit::Limiter;
 
@@ -127,27 +123,6 @@ impl From<Denied> for ApiError {
                 Self::new(ErrorCode::RateLimited, message).with_retry_after(wait)
             }
         }
-    }
-}
-
-/// Lets only callers in, and tells handlers who they are.
-pub(crate) async fn require_key(
-    State(app): State<Arc<App>>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let caller = app.keys.admit(request.headers()).inspect_err(|denied| {
-        app.metrics.http.denied.with_label_values(&[denied.reason()]).inc();
-    })?;
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
-}
-
-/// Lets only admins in; behind [`require_key`].
-pub(crate) async fn require_admin(request: Request, next: Next) -> Result<Response, ApiError> {
-    match request.extensions().get::<Caller>() {
-        Some(caller) if caller.admin => Ok(next.run(request).await),
-        _ => Err(ApiError::new(ErrorCode::Forbidden, "this needs an admin key")),
     }
 }
 

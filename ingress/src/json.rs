@@ -1,10 +1,9 @@
 //! Reading a JSON body that nobody vouches for: its depth and its number of values are bounded before anything is
 //! built from it, and every fault names its place. A repeated key is not a fault; the last one counts.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use schemas::error::{ErrorCode, Failure};
+use schemas::json::kind;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
@@ -73,18 +72,6 @@ impl Checked {
             Value::Object(object) => Ok(object),
             other => Err(invalid(format!("expected a JSON object, found {}", kind(&other)))),
         }
-    }
-}
-
-/// What a value is, in words for an error message. A number tells no secret, and often what is wrong.
-pub(crate) fn kind(value: &Value) -> Cow<'static, str> {
-    match value {
-        Value::Null => "null".into(),
-        Value::Bool(_) => "a boolean".into(),
-        Value::Number(number) => number.to_string().into(),
-        Value::String(_) => "a string".into(),
-        Value::Array(_) => "an array".into(),
-        Value::Object(_) => "an object".into(),
     }
 }
 

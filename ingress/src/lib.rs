@@ -12,6 +12,7 @@ mod count;
 mod dead;
 mod disk;
 mod error;
+mod guard;
 mod json;
 mod limit;
 mod linger;
@@ -35,6 +36,8 @@ mod session;
 mod stored;
 mod stream;
 mod submit;
+#[cfg(test)]
+mod testing;
 mod waiters;
 
 use std::io;
@@ -97,7 +100,7 @@ pub async fn run(
     let recorder = RecorderMetrics::register(&metrics.registry)?;
     let health = Health::of_role("ingress", config.health.ttl, config.health.timeout, &metrics.registry)?;
     let counter = context::Counter::new(count::REMEMBERED);
-    let sessions = Sessions::open(&broker, &config.sessions, session::count(&counter)).await?;
+    let sessions = Sessions::open(&broker, &config.sessions, Arc::new(counter.by_model())).await?;
     let app = assemble((config, broker, sessions, counter), &metrics, queue, shutdown.clone())?;
     components::register(&health, &app);
     let mut tasks = start_tasks(&app, &health, recorder, seen);
@@ -167,7 +170,7 @@ fn start_tasks(
     tasks.spawn(async move { watched.run(stop).await });
     spawn(&mut tasks, app, |app| async move { abandon::run(&app, &app.shutdown).await });
     spawn(&mut tasks, app, |app| async move { presence::run(&app).await });
-    spawn(&mut tasks, app, |app| async move { rejoin::breaks::run(&app).await });
+    spawn(&mut tasks, app, |app| async move { app.breaks.run(&app.broker, &app.drained).await });
     let told = health.clone();
     spawn(&mut tasks, app, |app| async move { report::run(&app, &told, &app.shutdown).await });
     spawn(&mut tasks, app, |app| async move {

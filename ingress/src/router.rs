@@ -15,8 +15,8 @@ use schemas::error::ErrorCode;
 use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 
 use crate::app::App;
-use crate::auth::{require_admin, require_key};
 use crate::error::ApiError;
+use crate::guard::{require_admin, require_key};
 use crate::linger::linger;
 use crate::observe::observe;
 use crate::route::{

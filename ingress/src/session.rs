@@ -1,32 +1,21 @@
 //! Sessions, as submits and routes see them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{CountTokens, SessionError};
-use context::Counter;
+use broker::SessionError;
 use schemas::error::ErrorCode;
 use schemas::job::Job;
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::error::{ApiError, chain};
-use crate::submit::Submission;
 
 /// When the broker is asked again that did not take a turn into its line.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Counts as the tokenizer of a model's name does.
-pub(crate) fn count(counter: &Counter) -> CountTokens {
-    let counter = counter.clone();
-    Arc::new(move |model, messages| counter.messages(model, messages))
-}
-
-/// Refuses a turn that too many others would come before. One whose time has not come is not in line yet.
-pub(crate) async fn has_room(app: &App, tenant: &str, submission: &Submission) -> Result<(), ApiError> {
-    let later = submission.not_before.is_some_and(|moment| moment > app.broker.now());
-    let Some(name) = submission.session.as_deref().filter(|_| !later) else { return Ok(()) };
-    let waiting = within(app.config.ingress.submit_timeout, app.sessions.waiting(tenant, name)).await?;
+/// Refuses a turn of `session` that too many others would come before.
+pub(crate) async fn has_room(app: &App, tenant: &str, session: &str) -> Result<(), ApiError> {
+    let waiting = within(app.config.ingress.submit_timeout, app.sessions.waiting(tenant, session)).await?;
     if waiting < app.config.sessions.max_waiting {
         return Ok(());
     }
@@ -40,8 +29,7 @@ pub(crate) async fn has_room(app: &App, tenant: &str, submission: &Submission) -
 /// # Errors
 /// When the broker does not take it in time. The job runs all the same, in whatever place its worker puts it.
 pub(crate) async fn join(app: &App, job: &Job, replayed: bool) -> Result<(), ApiError> {
-    let later = job.head.not_before.is_some_and(|moment| moment > job.head.created_at);
-    if job.head.session.is_none() || later {
+    if job.head.session.is_none() || job.head.is_delayed() {
         return Ok(());
     }
     let joined = within(app.config.ingress.submit_timeout, async {

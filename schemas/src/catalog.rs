@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::chat::Usage;
 use crate::context::ContextOptions;
-use crate::routing::Strategy;
+use crate::strategy::Strategy;
 use secrecy::SecretString;
 use serde::Deserialize;
 use strum::{Display, EnumString, IntoStaticStr};

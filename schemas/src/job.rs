@@ -10,8 +10,8 @@ use crate::chat::ChatRequest;
 pub use crate::context::{ContextOptions, ContextStrategy};
 use crate::id::JobId;
 use crate::session::SummaryRange;
-use crate::state::Warning;
 use crate::timestamp::Timestamp;
+use crate::warning::Warning;
 
 /// How urgent a job is. Lanes are weighted; none starves.
 #[derive(
@@ -101,6 +101,14 @@ pub struct JobHead {
     /// What an internal job sums up. No client submitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summarizes: Option<Box<SummaryRange>>,
+}
+
+impl JobHead {
+    /// Whether it was to wait for its time when it was accepted.
+    #[must_use]
+    pub fn is_delayed(&self) -> bool {
+        self.not_before.is_some_and(|moment| moment > self.created_at)
+    }
 }
 
 /// A job, as it lies in JOBS and DELAYED.

@@ -1,29 +1,9 @@
-//! How a model's providers are put in order: a strategy, named in the providers file, orders those of equal priority.
+//! How a model's providers are put in order, as the entries of the providers file say it together.
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use strum::{Display, EnumString, IntoStaticStr};
-
 use crate::catalog::{Candidate, Catalog, Model};
-
-/// Who of equal priority is asked first. Whoever fails is followed by the next, whatever the strategy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, Display, EnumString, IntoStaticStr)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Strategy {
-    /// Whoever comes first in the file.
-    #[default]
-    Priority,
-    /// By chance, as often as its `weight` says.
-    Weighted,
-    /// Whoever answered fastest lately.
-    LeastLatency,
-    /// Whoever has the lowest prices.
-    Cheapest,
-    /// Whoever comes first in the file; the next one too, if that one has said nothing after `hedge_after`.
-    Race,
-}
+use crate::strategy::Strategy;
 
 /// What the entries of one model say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

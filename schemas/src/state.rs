@@ -11,6 +11,7 @@ use crate::delta::Trace;
 use crate::error::Failure;
 use crate::job::{JobHead, Kept};
 use crate::timestamp::Timestamp;
+use crate::warning::Warning;
 
 /// Where a job is in its life.
 #[derive(
@@ -178,18 +179,6 @@ pub struct ContextReport {
     /// What was sent for the turn before is, byte for byte, the beginning of what is sent now: providers' prompt caches hit.
     #[serde(default)]
     pub prefix_stable: bool,
-}
-
-/// Something the client should know about how its request was carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Warning {
-    /// A stable word, for example `unsupported_field`.
-    pub code: String,
-    /// The request's field.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub param: Option<String>,
-    /// A sentence.
-    pub message: String,
 }
 
 /// How a job ended.

@@ -10,8 +10,9 @@ use crate::error::ErrorBody;
 use crate::id::JobId;
 use crate::job::{Job, JobHead, Lane};
 use crate::session::SummaryRange;
-use crate::state::{Attempt, ContextReport, JobState, Phase, Warning};
+use crate::state::{Attempt, ContextReport, JobState, Phase};
 use crate::timestamp::Timestamp;
+use crate::warning::Warning;
 
 /// A job's status, as clients see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Display, EnumString, IntoStaticStr)]

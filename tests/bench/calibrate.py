@@ -185,7 +185,7 @@ def main() -> None:
     header = (
         "//! Written by `tests/bench/calibrate.py`: do not edit. Coefficients in millionths: for tokens of each kind in the\n"
         "//! order of `Kind`, then for their characters, then for their rarity.\n\n"
-        "use super::calibration::Estimate;\nuse super::encoding::Encoding::O200kBase;\n\n"
+        "use super::encoding::Encoding::O200kBase;\nuse super::estimate::Estimate;\n\n"
     )
     COEFFICIENTS.write_text(header + "\n".join(tables))
 

@@ -204,6 +204,14 @@ impl Cluster {
         self.workers.push(worker);
     }
 
+    /// Adds a worker, and kills it once it has called `provider`.
+    pub async fn lose_worker(&mut self, provider: &Provider) {
+        self.add_worker().await;
+        provider.open(1).await;
+        self.workers.remove(0).kill9();
+        provider.open(0).await;
+    }
+
     /// Starts alerting, or starts it anew.
     pub async fn start_alerting(&mut self) {
         self.alerting = None;

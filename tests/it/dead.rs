@@ -51,10 +51,7 @@ async fn a_poison_job_has_a_history_and_can_be_replayed() {
     (body["metadata"], body["session"]) = (json!({"team": "blue"}), json!("s-1"));
     let id = api.submit(&body).await;
     for _ in 0..2 {
-        cluster.add_worker().await;
-        provider.open(1).await;
-        cluster.workers.remove(0).kill9();
-        provider.open(0).await;
+        cluster.lose_worker(&provider).await;
     }
     cluster.add_worker().await;
     assert_eq!(api.ended(&id).await["error"]["code"], "ambiguous");

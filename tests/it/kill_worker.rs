@@ -55,10 +55,7 @@ async fn a_job_that_kills_its_workers_is_laid_aside() {
     let api = cluster.api();
     let id = api.submit(&prompt("fake", "poison")).await;
     for _ in 0..2 {
-        cluster.add_worker().await;
-        provider.open(1).await;
-        cluster.workers.remove(0).kill9();
-        provider.open(0).await;
+        cluster.lose_worker(&provider).await;
     }
     cluster.add_worker().await;
     let job = api.ended(&id).await;

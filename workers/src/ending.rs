@@ -4,8 +4,9 @@ use broker::Resolution;
 use schemas::chat::{ChatResponse, FinishReason};
 use schemas::delta::Trace;
 use schemas::error::{Category, ErrorCode, Failure};
-use schemas::state::{ContextReport, JobResult, Outcome, Phase, Warning};
+use schemas::state::{ContextReport, JobResult, Outcome, Phase};
 use schemas::timestamp::Timestamp;
+use schemas::warning::Warning;
 
 use crate::flight::Flight;
 

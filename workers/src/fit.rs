@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use broker::BrokerError;
 use bytes::Bytes;
-use context::{Budget, Counter, Factor, Meter, Pruned, Saved, Tokenizer, budget_for};
+use context::{Budget, Factor, Meter, Pruned, Saved, Tokenizer, budget_for};
 use schemas::catalog::Candidate;
 use schemas::chat::{Block, ChatRequest, Message};
 use schemas::envelope;
 use schemas::error::{ErrorCode, Failure};
 use schemas::job::{ContextOptions, Job, Payload};
-use schemas::state::{ContextReport, Warning};
+use schemas::state::ContextReport;
+use schemas::warning::Warning;
 use tokio::time::timeout;
 
-use crate::provider::echo::{CountTokens, Countable};
 use crate::told::Told;
 use crate::worker::Worker;
 
@@ -143,16 +143,4 @@ fn is_large(request: &ChatRequest) -> bool {
     let bytes =
         |message: &Message| message.content.iter().map(|block| block.as_text().map_or(1024, str::len)).sum::<usize>();
     request.messages.len() >= MANY_MESSAGES || request.messages.iter().map(bytes).sum::<usize>() >= MANY_BYTES
-}
-
-/// Counts for the built-in echo as a tokenizer of its models' name does.
-pub(crate) fn count_for_echo(counter: &Counter) -> CountTokens {
-    let counter = counter.clone();
-    Arc::new(move |what| {
-        let meter = counter.meter(Tokenizer::of_name("echo"));
-        match what {
-            Countable::Request(request) => meter.request(request),
-            Countable::Text(text) => meter.text(text),
-        }
-    })
 }

@@ -15,6 +15,7 @@ mod rounds;
 mod session;
 mod stats;
 mod told;
+mod totals;
 mod waste;
 mod worker;
 

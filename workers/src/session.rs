@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{BrokerError, CountTokens, Gate, SessionError};
-use context::Counter;
+use broker::{BrokerError, Gate, SessionError};
 use schemas::chat::ChatRequest;
 use schemas::error::Failure;
 use schemas::id::JobId;
@@ -85,10 +84,4 @@ pub(crate) async fn settle(worker: &Worker, id: JobId, head: &JobHead) {
     if let Err(error) = worker.sessions.settle(&head.tenant, name).await {
         tracing::warn!(error = &error as &dyn std::error::Error, "a turn is not settled yet: whoever looks next will");
     }
-}
-
-/// Counts as the tokenizer of a model's name does.
-pub(crate) fn count(counter: &Counter) -> CountTokens {
-    let counter = counter.clone();
-    Arc::new(move |model, messages| counter.messages(model, messages))
 }

@@ -20,6 +20,7 @@ use crate::estimates::Estimates;
 use crate::metrics::WorkerMetrics;
 use crate::provider::Providers;
 use crate::provider::breaker_share::BreakerShare;
+use crate::provider::echo::count_with;
 use crate::provider::limit::Limits;
 use crate::provider::metrics::ProviderMetrics;
 use crate::provider::redis_link::RedisLink;
@@ -27,7 +28,7 @@ use crate::provider::registry::{self, Registry};
 use crate::provider::retry::Retries;
 use crate::provider::seen::Seen;
 use crate::provider::transition::Transition;
-use crate::stats::Totals;
+use crate::totals::Totals;
 use crate::waste::{Reason, Waste};
 
 /// Messages whose token counts are kept.
@@ -106,7 +107,7 @@ pub(crate) async fn build(
     let environment: BTreeMap<_, _> = std::env::vars_os().filter_map(text).collect();
     let catalog = registry::load(file, &environment)?;
     let limits = Limits::new(&catalog, redis.as_ref(), provider_metrics.clone());
-    let count = crate::fit::count_for_echo(&counter);
+    let count = count_with(&counter);
     let registry = Registry::new(catalog, &config.worker, &count, &provider_metrics)?;
     let (transitions, changes) = mpsc::channel(TRANSITIONS);
     let store = broker.kv(subject::BREAKERS).await?;
@@ -116,7 +117,7 @@ pub(crate) async fn build(
     let (alarm, publish) = Alarm::new(broker.clone());
     services.spawn(publish);
     services.spawn(tell(alarm.clone(), broker.clone(), changes));
-    let sessions = Sessions::open(broker, &config.sessions, crate::session::count(&counter)).await?;
+    let sessions = Sessions::open(broker, &config.sessions, Arc::new(counter.by_model())).await?;
     let worker = Arc::new(Worker {
         providers: Providers::new(registry, limits, breakers, provider_metrics),
         retries: Retries::new(config.retry.clone(), config.streams.max_delay),

@@ -30,7 +30,7 @@ use crate::stream::{inputs, sse};
 use crate::submit::{self, Identity, Origin, Submission, Submitted, identity};
 use crate::waiters::Waiter;
 
-pub(crate) use style::{Encoder, Style};
+pub(crate) use style::Style;
 
 const JOB_ID: HeaderName = HeaderName::from_static("x-portbroker-job-id");
 const LANE: HeaderName = HeaderName::from_static("x-portbroker-lane");

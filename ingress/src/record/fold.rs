@@ -26,7 +26,7 @@ pub struct Entry {
 }
 
 /// What a tenant's ended jobs of one model used on one day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
 pub struct DailyUsage {
     /// Whose jobs.
     pub tenant: String,

@@ -1,6 +1,7 @@
 //! What the recorder tells about itself.
 
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
+use runtime::metrics::registered;
 
 /// The recorder's series. Registered once a process; clones share them.
 #[derive(Debug, Clone)]
@@ -31,20 +32,11 @@ impl RecorderMetrics {
     /// # Errors
     /// When `registry` has them already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
-        };
+        let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help)?);
         let up = IntGauge::new("portbroker_recorder_up", "1 while the last write to SQL succeeded")?;
         let lag = Gauge::new("portbroker_recorder_lag_seconds", "Age of the oldest change in the last batch written")?;
-        let write_duration = Histogram::with_opts(
-            HistogramOpts::new("portbroker_recorder_write_duration_seconds", "Time to write one batch to SQL")
-                .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
-        )?;
-        registry.register(Box::new(up.clone()))?;
-        registry.register(Box::new(lag.clone()))?;
-        registry.register(Box::new(write_duration.clone()))?;
+        let writes = HistogramOpts::new("portbroker_recorder_write_duration_seconds", "Time to write one batch to SQL")
+            .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
         Ok(Self {
             batches: counter("portbroker_recorder_batches_total", "Batches written to SQL")?,
             rows: counter("portbroker_recorder_rows_total", "Rows of jobs written to SQL")?,
@@ -52,9 +44,9 @@ impl RecorderMetrics {
             refused: counter("portbroker_recorder_refused_total", "Records that SQL will never take, given up")?,
             failures: counter("portbroker_recorder_failures_total", "Failed tries to write to SQL")?,
             pruned: counter("portbroker_recorder_pruned_total", "Rows deleted, their time being over")?,
-            up,
-            lag,
-            write_duration,
+            up: registered(registry, up)?,
+            lag: registered(registry, lag)?,
+            write_duration: registered(registry, Histogram::with_opts(writes)?)?,
         })
     }
 }

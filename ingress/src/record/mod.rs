@@ -57,10 +57,3 @@ trait Backend: Send + Sync {
     /// Ends every connection.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
-
-/// A row of the usage query.
-fn usage_of(tenant: &str, (day, model, jobs, input_tokens, output_tokens): UsageColumns) -> DailyUsage {
-    DailyUsage { tenant: tenant.to_owned(), day, model, jobs, input_tokens, output_tokens }
-}
-
-type UsageColumns = (String, String, i64, i64, i64);

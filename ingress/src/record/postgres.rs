@@ -8,19 +8,16 @@ use runtime::config::DatabaseConfig;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool};
 
+use super::Backend;
 use super::error::{OpenError, StoreError};
 use super::fold::{DailyUsage, Row, rolled_up};
-use super::query::{ADD_USAGE, GET, Selection, UPSERT_JOBS, USAGE};
-use super::{Backend, usage_of};
+use super::query::{ADD_USAGE, GET, INSERT_JOBS, INSERT_USAGE, PING, Selection, UPSERT_JOBS, USAGE};
 
 /// One array a column: the statement is the same for every number of rows, so the server plans it once.
-const JOBS: &str = "INSERT INTO jobs (id, tenant, status, model, provider, lane, created_at, started_at, finished_at, \
-     seq, document, expires_at, internal) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], \
-     $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], \
-     $13::boolean[])";
+const JOBS: &str = "SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], \
+     $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::boolean[])";
 
-const DAYS: &str = "INSERT INTO usage_daily (tenant, day, model, jobs, input_tokens, output_tokens) \
-     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])";
+const DAYS: &str = "SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])";
 
 /// Rows that another replica is deleting or writing are left to it.
 const PRUNE: &str = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE expires_at <= $1 ORDER BY expires_at \
@@ -87,10 +84,7 @@ impl Backend for PostgresBackend {
         from: &'a str,
         to: &'a str,
     ) -> BoxFuture<'a, Result<Vec<DailyUsage>, StoreError>> {
-        Box::pin(async move {
-            let rows = sqlx::query_as(USAGE).bind(tenant).bind(from).bind(to).fetch_all(&self.pool).await?;
-            Ok(rows.into_iter().map(|row| usage_of(tenant, row)).collect())
-        })
+        Box::pin(async move { Ok(sqlx::query_as(USAGE).bind(tenant).bind(from).bind(to).fetch_all(&self.pool).await?) })
     }
 
     fn prune(&self, now: i64, batch: i64) -> BoxFuture<'_, Result<u64, StoreError>> {
@@ -98,10 +92,7 @@ impl Backend for PostgresBackend {
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            sqlx::query("SELECT 1 FROM jobs LIMIT 1").execute(&self.pool).await?;
-            Ok(())
-        })
+        Box::pin(async move { Ok(sqlx::query(PING).execute(&self.pool).await.map(drop)?) })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -110,7 +101,7 @@ impl Backend for PostgresBackend {
 }
 
 async fn upsert_jobs(connection: &mut PgConnection, rows: &[Row]) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(AssertSqlSafe([JOBS, UPSERT_JOBS].concat()))
+    sqlx::query_scalar(AssertSqlSafe([INSERT_JOBS, JOBS, UPSERT_JOBS].concat()))
         .bind(column(rows, |row| row.id.as_str()))
         .bind(column(rows, |row| row.tenant.as_str()))
         .bind(column(rows, |row| row.status))
@@ -129,7 +120,7 @@ async fn upsert_jobs(connection: &mut PgConnection, rows: &[Row]) -> Result<Vec<
 }
 
 async fn add_usage(connection: &mut PgConnection, days: &[DailyUsage]) -> Result<(), sqlx::Error> {
-    sqlx::query(AssertSqlSafe([DAYS, ADD_USAGE].concat()))
+    sqlx::query(AssertSqlSafe([INSERT_USAGE, DAYS, ADD_USAGE].concat()))
         .bind(column(days, |usage| usage.tenant.as_str()))
         .bind(column(days, |usage| usage.day.as_str()))
         .bind(column(days, |usage| usage.model.as_str()))

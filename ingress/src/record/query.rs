@@ -6,10 +6,21 @@ use sqlx::{Database, Encode, QueryBuilder, Type};
 pub(super) const GET: &str = "SELECT document FROM jobs WHERE id = $1 AND tenant = $2";
 
 /// A tenant's usage from one day to another, both included.
-pub(super) const USAGE: &str = "SELECT day, model, jobs, input_tokens, output_tokens FROM usage_daily \
+pub(super) const USAGE: &str = "SELECT tenant, day, model, jobs, input_tokens, output_tokens FROM usage_daily \
      WHERE tenant = $1 AND day BETWEEN $2 AND $3 ORDER BY day, model";
 
-/// Goes on behind the rows of an `INSERT INTO jobs`. A row yields to a record of a higher sequence and to no other:
+/// Whether the tables can be read.
+pub(super) const PING: &str = "SELECT 1 FROM jobs LIMIT 1";
+
+/// What the rows of jobs stand behind, column by column.
+pub(super) const INSERT_JOBS: &str = "INSERT INTO jobs (id, tenant, status, model, provider, lane, created_at, \
+     started_at, finished_at, seq, document, expires_at, internal) ";
+
+/// What the rows of usage stand behind, column by column.
+pub(super) const INSERT_USAGE: &str =
+    "INSERT INTO usage_daily (tenant, day, model, jobs, input_tokens, output_tokens) ";
+
+/// Goes on behind the rows of [`INSERT_JOBS`]. A row yields to a record of a higher sequence and to no other:
 /// what comes late, twice or out of order changes nothing, and ids come back only for what was written.
 pub(super) const UPSERT_JOBS: &str = " ON CONFLICT (id) DO UPDATE SET \
      tenant = excluded.tenant, status = excluded.status, model = excluded.model, provider = excluded.provider, \
@@ -17,7 +28,7 @@ pub(super) const UPSERT_JOBS: &str = " ON CONFLICT (id) DO UPDATE SET \
      finished_at = excluded.finished_at, seq = excluded.seq, document = excluded.document, \
      expires_at = excluded.expires_at WHERE jobs.seq < excluded.seq RETURNING id";
 
-/// Goes on behind the rows of an `INSERT INTO usage_daily`.
+/// Goes on behind the rows of [`INSERT_USAGE`].
 pub(super) const ADD_USAGE: &str = " ON CONFLICT (tenant, day, model) DO UPDATE SET \
      jobs = usage_daily.jobs + excluded.jobs, input_tokens = usage_daily.input_tokens + excluded.input_tokens, \
      output_tokens = usage_daily.output_tokens + excluded.output_tokens";

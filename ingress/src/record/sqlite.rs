@@ -11,10 +11,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 use tokio::fs;
 
+use super::Backend;
 use super::error::{OpenError, StoreError};
 use super::fold::{DailyUsage, Row, rolled_up};
-use super::query::{ADD_USAGE, GET, Selection, UPSERT_JOBS, USAGE};
-use super::{Backend, usage_of};
+use super::query::{ADD_USAGE, GET, INSERT_JOBS, INSERT_USAGE, PING, Selection, UPSERT_JOBS, USAGE};
 
 /// Rows of one statement: 13 parameters each, of SQLite's 32,766.
 const ROWS_PER_STATEMENT: usize = 512;
@@ -97,10 +97,7 @@ impl Backend for SqliteBackend {
         from: &'a str,
         to: &'a str,
     ) -> BoxFuture<'a, Result<Vec<DailyUsage>, StoreError>> {
-        Box::pin(async move {
-            let rows = sqlx::query_as(USAGE).bind(tenant).bind(from).bind(to).fetch_all(&self.pool).await?;
-            Ok(rows.into_iter().map(|row| usage_of(tenant, row)).collect())
-        })
+        Box::pin(async move { Ok(sqlx::query_as(USAGE).bind(tenant).bind(from).bind(to).fetch_all(&self.pool).await?) })
     }
 
     fn prune(&self, now: i64, batch: i64) -> BoxFuture<'_, Result<u64, StoreError>> {
@@ -108,10 +105,7 @@ impl Backend for SqliteBackend {
     }
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async move {
-            sqlx::query("SELECT 1 FROM jobs LIMIT 1").execute(&self.pool).await?;
-            Ok(())
-        })
+        Box::pin(async move { Ok(sqlx::query(PING).execute(&self.pool).await.map(drop)?) })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -128,10 +122,7 @@ async fn create_private(file: &Path) -> std::io::Result<()> {
 }
 
 async fn upsert_jobs(connection: &mut SqliteConnection, rows: &[Row]) -> Result<Vec<String>, sqlx::Error> {
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO jobs (id, tenant, status, model, provider, lane, created_at, started_at, finished_at, seq, \
-         document, expires_at, internal) ",
-    );
+    let mut query = QueryBuilder::<Sqlite>::new(INSERT_JOBS);
     query.push_values(rows, |mut values, row| {
         values.push_bind(&row.id).push_bind(&row.tenant).push_bind(row.status).push_bind(&row.model);
         values.push_bind(&row.provider).push_bind(row.lane);
@@ -143,8 +134,7 @@ async fn upsert_jobs(connection: &mut SqliteConnection, rows: &[Row]) -> Result<
 }
 
 async fn add_usage(connection: &mut SqliteConnection, days: &[DailyUsage]) -> Result<(), sqlx::Error> {
-    let mut query =
-        QueryBuilder::<Sqlite>::new("INSERT INTO usage_daily (tenant, day, model, jobs, input_tokens, output_tokens) ");
+    let mut query = QueryBuilder::<Sqlite>::new(INSERT_USAGE);
     query.push_values(days, |mut values, usage| {
         values.push_bind(&usage.tenant).push_bind(&usage.day).push_bind(&usage.model);
         values.push_bind(usage.jobs).push_bind(usage.input_tokens).push_bind(usage.output_tokens);

@@ -1,13 +1,11 @@
 //! Values for this module's tests.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use prometheus::Registry;
 use runtime::config::DatabaseConfig;
 use schemas::id::JobId;
-use schemas::job::Lane;
 use schemas::timestamp::Timestamp;
 use schemas::view::{JobView, Status};
 
@@ -15,6 +13,7 @@ use super::fold::Entry;
 use super::metrics::RecorderMetrics;
 use super::store::Store;
 use super::writer::Writer;
+use crate::testing;
 
 pub(super) fn config(url: &str) -> DatabaseConfig {
     DatabaseConfig {
@@ -39,28 +38,6 @@ pub(super) fn entry(number: u128, seq: u64, status: Status) -> Entry {
 
 /// A job accepted at the epoch.
 pub(super) fn view(number: u128, status: Status) -> JobView {
-    JobView {
-        id: JobId::new(Timestamp::default(), number),
-        object: "job".to_owned(),
-        parent: None,
-        status,
-        reason: None,
-        until: None,
-        model: "echo".to_owned(),
-        provider: None,
-        lane: Lane::Normal,
-        session: None,
-        turn: None,
-        summarizes: None,
-        created_at: Timestamp::default(),
-        started_at: None,
-        finished_at: None,
-        output: None,
-        usage: None,
-        error: None,
-        attempts: Vec::new(),
-        context: None,
-        warnings: Vec::new(),
-        metadata: BTreeMap::new(),
-    }
+    let job = testing::job(JobId::new(Timestamp::default(), number));
+    JobView { status, model: "echo".to_owned(), ..JobView::queued(&job, false) }
 }

@@ -16,7 +16,6 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::App;
 use crate::error::chain;
 
 /// Most calls that wait to be noted; the oldest go first.
@@ -163,6 +162,29 @@ impl Breaks {
         }
     }
 
+    /// Notes what breaks, until `drained` and a little longer: clients that a restart cuts off retry elsewhere.
+    pub(crate) async fn run(&self, broker: &Broker, drained: &CancellationToken) {
+        let last_words = async {
+            drained.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            _ = join_all((0..WRITERS).map(|_| self.note_all(broker, drained))) => {}
+            () = last_words => tracing::warn!(calls = self.lock().len(), "broken calls could not be noted"),
+        }
+    }
+
+    async fn note_all(&self, broker: &Broker, drained: &CancellationToken) {
+        while let Some(call) = self.next(drained).await {
+            if note(broker, &call).await {
+                self.count("noted");
+            } else {
+                self.put_back(call);
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+
     fn count(&self, outcome: &str) {
         self.outcomes.with_label_values(&[outcome]).inc();
     }
@@ -172,33 +194,10 @@ impl Breaks {
     }
 }
 
-/// Notes what breaks, until `app.drained` and a little longer: clients that a restart cuts off retry elsewhere.
-pub(crate) async fn run(app: &App) {
-    let last_words = async {
-        app.drained.cancelled().await;
-        tokio::time::sleep(LAST_WORDS).await;
-    };
-    tokio::select! {
-        _ = join_all((0..WRITERS).map(|_| note_all(app))) => {}
-        () = last_words => tracing::warn!(calls = app.breaks.lock().len(), "broken calls could not be noted"),
-    }
-}
-
-async fn note_all(app: &App) {
-    while let Some(call) = app.breaks.next(&app.drained).await {
-        if note(app, &call).await {
-            app.breaks.count("noted");
-        } else {
-            app.breaks.put_back(call);
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
-}
-
-async fn note(app: &App, call: &Break) -> bool {
-    let at = app.broker.now().before(call.since.elapsed());
+async fn note(broker: &Broker, call: &Break) -> bool {
+    let at = broker.now().before(call.since.elapsed());
     let broken = BrokenCall { id: call.id, nonce: call.nonce.clone(), at, taker: None };
-    match timeout(PATIENCE, app.broker.note_broken(&call.digest, &broken)).await {
+    match timeout(PATIENCE, broker.note_broken(&call.digest, &broken)).await {
         Ok(Ok(())) => return true,
         Ok(Err(error)) => tracing::debug!(error = chain(&error), "broken call not noted yet"),
         Err(_) => tracing::debug!("broken call not noted yet: no answer in time"),

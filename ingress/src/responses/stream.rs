@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::{Known, shown};
 use crate::app::App;
-use crate::call::Encoder;
 use crate::error::ApiError;
 use crate::lookup::Found;
 use crate::route::{Counted, about};
 use crate::stream::answer::{AnswerStream, Input};
+use crate::stream::encoder::Encoder;
 use crate::stream::{inputs, sse};
 
 /// The events of a response behind the one with the number `after`. Leaving the stream changes nothing for the response.

@@ -10,11 +10,10 @@ use broker::DeadEntries;
 use futures::stream::{self, StreamExt};
 use schemas::error::Failure;
 use schemas::job::Lane;
-use serde::Serialize;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
-use super::job_list::{LIMIT, limit};
+use super::listing::{LIMIT, Listing, limit};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::dead::{self, DeadView};
@@ -26,27 +25,18 @@ const LOOKED_AT: usize = 500;
 /// Entries that are judged at once.
 const AT_ONCE: usize = 8;
 
-/// One page. It may be short, or even empty, while there are more.
-#[derive(Debug, Serialize)]
-pub(crate) struct Listing {
-    object: &'static str,
-    data: Vec<DeadView>,
-    has_more: bool,
-    next_cursor: Option<String>,
-}
-
 /// One page of the dead jobs that the caller may see.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
-) -> Result<Json<Listing>, ApiError> {
+) -> Result<Json<Listing<DeadView>>, ApiError> {
     let query = Query::parse(query.as_deref().unwrap_or_default())?;
     let page = timeout(app.config.ingress.submit_timeout, page(&app, &caller, &query)).await;
     page.map_err(|_| dead::silent())?.map(Json)
 }
 
-async fn page(app: &App, caller: &Caller, query: &Query) -> Result<Listing, ApiError> {
+async fn page(app: &App, caller: &Caller, query: &Query) -> Result<Listing<DeadView>, ApiError> {
     let limit = query.limit as usize;
     let most = if query.model.is_some() { LOOKED_AT } else { limit };
     let filter = dead::visible(caller, query.lane);
@@ -64,7 +54,7 @@ async fn page(app: &App, caller: &Caller, query: &Query) -> Result<Listing, ApiE
         data.extend(state.filter(|state| wanted(&state.head.model)).map(|state| DeadView::new(entry, &state)));
     }
     more |= last.is_some_and(|last| last > seen);
-    Ok(Listing { object: "list", data, has_more: more, next_cursor: more.then(|| cursor(seen)) })
+    Ok(Listing::new(data, more.then(|| cursor(seen))))
 }
 
 #[derive(Debug, PartialEq)]

@@ -6,9 +6,9 @@ use axum::extract::{RawQuery, State};
 use axum::{Extension, Json};
 use schemas::error::Failure;
 use schemas::view::{JobView, Status};
-use serde::Serialize;
 use url::form_urlencoded;
 
+use super::listing::{LIMIT, Listing, limit};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::ApiError;
@@ -16,28 +16,15 @@ use crate::lookup::history_away;
 use crate::record::{Cursor, Filter};
 use crate::submit::parse_lane;
 
-pub(super) const LIMIT: u32 = 20;
-const HIGHEST_LIMIT: u32 = 100;
-
-/// One page.
-#[derive(Debug, Serialize)]
-pub(crate) struct Listing {
-    object: &'static str,
-    data: Vec<JobView>,
-    has_more: bool,
-    next_cursor: Option<String>,
-}
-
 /// One page of the caller's jobs.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
-) -> Result<Json<Listing>, ApiError> {
+) -> Result<Json<Listing<JobView>>, ApiError> {
     let Query { filter, after, limit } = Query::parse(query.as_deref().unwrap_or_default())?;
     let page = app.store.list(&caller.tenant, &filter, after, limit).await.map_err(history_away)?;
-    let next_cursor = page.next.map(|cursor| cursor.to_string());
-    Ok(Json(Listing { object: "list", data: page.jobs, has_more: next_cursor.is_some(), next_cursor }))
+    Ok(Json(Listing::new(page.jobs, page.next.map(|cursor| cursor.to_string()))))
 }
 
 #[derive(Debug)]
@@ -63,11 +50,6 @@ impl Query {
         }
         Ok(parsed)
     }
-}
-
-pub(super) fn limit(text: &str) -> Result<u32, Failure> {
-    let limit = text.parse().ok().filter(|limit| (1..=HIGHEST_LIMIT).contains(limit));
-    limit.ok_or_else(|| Failure::invalid("limit", format!("expected a number from 1 to {HIGHEST_LIMIT}")))
 }
 
 fn cursor(text: &str) -> Result<Cursor, Failure> {

@@ -64,9 +64,7 @@ pub(crate) async fn create(
 /// 202 with a job that is durable, and where to read it.
 pub(super) fn accepted(submitted: &Submitted) -> Response {
     let id = submitted.job.id;
-    let head = &submitted.job.head;
-    let delayed = head.not_before.is_some_and(|moment| moment > head.created_at);
-    let view = JobView::queued(&submitted.job, delayed);
+    let view = JobView::queued(&submitted.job, submitted.job.head.is_delayed());
     let location = HeaderValue::from_str(&format!("{ROUTE}/{}", id.job())).ok();
     let replayed = submitted.replayed.then_some(HeaderValue::from_static("true"));
     let mut answer = (StatusCode::ACCEPTED, Json(view)).into_response();

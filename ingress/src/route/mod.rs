@@ -11,6 +11,7 @@ pub(crate) mod fallback;
 pub(crate) mod job_events;
 pub(crate) mod job_list;
 pub(crate) mod jobs;
+mod listing;
 pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod openapi;

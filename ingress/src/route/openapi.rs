@@ -17,7 +17,6 @@ mod tests {
 
     use schemas::error::{ErrorBody, ErrorCode, Failure};
     use schemas::id::JobId;
-    use schemas::job::{ContextOptions, Job, Payload};
     use schemas::timestamp::Timestamp;
     use schemas::view::{JobView, Status};
     use serde_json::{Value, json};
@@ -25,6 +24,7 @@ mod tests {
 
     use super::*;
     use crate::router::{Access, ROUTES};
+    use crate::testing;
 
     /// What `runtime::ops` serves.
     const OPS: [&str; 5] = ["/health", "/health/detailed", "/health/ready", "/health/live", "/health/metrics"];
@@ -78,17 +78,7 @@ mod tests {
 
     #[test]
     fn a_job_has_every_field_that_it_promises() {
-        let head = json!({"tenant": "t", "model": "m", "created_at": 0, "body_hash": ""});
-        let head = serde_json::from_value(head).unwrap();
-        let id = JobId::new(Timestamp::from_millis(0), 1);
-        let job = Job {
-            id,
-            head,
-            context: ContextOptions::default(),
-            request: Payload::Inline(Box::default()),
-            warnings: Vec::new(),
-            surface: None,
-        };
+        let job = testing::job(JobId::new(Timestamp::from_millis(0), 1));
         assert_eq!(fields(&serde_json::to_value(JobView::queued(&job, false)).unwrap()), required("Job"));
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::about;
-use super::job_list::{LIMIT, limit};
+use super::listing::{LIMIT, limit};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::ApiError;

@@ -9,11 +9,11 @@ use futures::stream::{self, BoxStream, Stream, StreamExt};
 use schemas::delta::{Delta, Frame};
 use schemas::error::Failure;
 
+use super::encoder::Encoder;
 use super::inputs;
 use super::relay::Relay;
 use crate::answer;
 use crate::app::App;
-use crate::call::Encoder;
 use crate::error::ApiError;
 use crate::waiters::Waiter;
 

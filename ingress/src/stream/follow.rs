@@ -164,21 +164,11 @@ mod tests {
     use super::*;
     use schemas::chat::{FinishReason, Usage};
     use schemas::id::JobId;
-    use schemas::job::{ContextOptions, Job, JobHead, Payload};
-    use serde_json::json;
+
+    use crate::testing;
 
     fn view(status: Status) -> Input {
-        let head = json!({"tenant": "t", "model": "m", "created_at": 0, "body_hash": ""});
-        let head: JobHead = serde_json::from_value(head).unwrap();
-        let id = JobId::new(Timestamp::from_millis(0), 1);
-        let job = Job {
-            id,
-            head,
-            context: ContextOptions::default(),
-            request: Payload::Inline(Box::default()),
-            warnings: Vec::new(),
-            surface: None,
-        };
+        let job = testing::job(JobId::new(Timestamp::from_millis(0), 1));
         let usage = status.is_terminal().then(Usage::default);
         let view = Box::new(JobView { status, usage, ..JobView::queued(&job, false) });
         if status.is_terminal() { Input::Ended(view, None) } else { Input::View(view) }

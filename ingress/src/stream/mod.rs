@@ -3,6 +3,7 @@
 
 pub(crate) mod answer;
 mod emitted;
+pub(crate) mod encoder;
 pub(crate) mod follow;
 pub(crate) mod inputs;
 mod relay;

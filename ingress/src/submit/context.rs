@@ -4,10 +4,10 @@ use schemas::context::{
     CLEAR_FIELDS, ClearOptions, ClearToolResults, ContextOptions, ContextStrategy, FIELDS, is_low_water,
 };
 use schemas::error::Failure;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::fields::{expected, string};
-use super::native::unknown;
+use super::unknown::refuse_unknown;
 
 /// Tools that one request may exclude, and the characters of a name.
 const MOST_TOOLS: usize = 128;
@@ -58,18 +58,8 @@ fn fields<'a>(
     known: &[&str],
 ) -> Result<impl Iterator<Item = (&'a String, &'a Value)> + use<'a>, Failure> {
     let Value::Object(object) = value else { return Err(expected(path, "an object", value)) };
-    refuse_unknown(path, object, known)?;
+    refuse_unknown(path, object, known.iter())?;
     Ok(object.iter().filter(|(_, value)| !value.is_null()))
-}
-
-fn refuse_unknown(path: &str, object: &Map<String, Value>, known: &[&str]) -> Result<(), Failure> {
-    match object.keys().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let (name, message) = unknown(name, known.iter());
-            Err(Failure::invalid(format!("{path}.{name}"), message))
-        }
-    }
 }
 
 fn strategy(path: &str, value: &Value) -> Result<ContextStrategy, Failure> {

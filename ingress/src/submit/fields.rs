@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use schemas::error::Failure;
 use schemas::job::{Lane, OnAmbiguous};
+use schemas::json::kind_or_number;
 use schemas::timestamp::Timestamp;
 use serde_json::Value;
-
-use crate::json::kind;
 
 const MOST_LABELS: usize = 16;
 const LONGEST_LABEL: usize = 64;
@@ -32,7 +31,8 @@ pub(super) fn moment(param: &str, value: &Value) -> Result<Timestamp, Failure> {
         _ => None,
     };
     parsed.ok_or_else(|| {
-        let message = format!("expected RFC 3339 like 2026-01-31T12:00:00Z or Unix seconds, found {}", kind(value));
+        let message =
+            format!("expected RFC 3339 like 2026-01-31T12:00:00Z or Unix seconds, found {}", kind_or_number(value));
         Failure::invalid(param, message)
     })
 }
@@ -90,7 +90,7 @@ pub(super) fn string<'a>(param: &str, value: &'a Value) -> Result<&'a str, Failu
 }
 
 pub(super) fn expected(param: &str, what: &str, value: &Value) -> Failure {
-    Failure::invalid(param, format!("expected {what}, found {}", kind(value)))
+    Failure::invalid(param, format!("expected {what}, found {}", kind_or_number(value)))
 }
 
 #[cfg(test)]

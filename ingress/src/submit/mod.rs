@@ -7,6 +7,7 @@ mod fields;
 pub(crate) mod identity;
 pub(crate) mod native;
 pub(crate) mod replay;
+mod unknown;
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,8 @@ use schemas::envelope;
 use schemas::error::ErrorCode;
 use schemas::id::JobId;
 use schemas::job::{ContextOptions, Job, JobHead, Lane, OnAmbiguous, Payload, Surface};
-use schemas::state::Warning;
 use schemas::timestamp::Timestamp;
+use schemas::warning::Warning;
 use tokio::time::timeout;
 
 use crate::app::App;
@@ -60,6 +61,13 @@ pub(crate) struct Submission {
     pub(crate) parent: Option<JobId>,
     /// The one provider that may be asked.
     pub(crate) provider: Option<String>,
+}
+
+impl Submission {
+    /// The session in whose line it would stand. A turn whose time has not come is not in line yet.
+    fn in_line(&self, now: Timestamp) -> Option<&str> {
+        self.session.as_deref().filter(|_| self.not_before.is_none_or(|moment| moment <= now))
+    }
 }
 
 /// Who submits, as which job.
@@ -123,7 +131,10 @@ async fn admit_and_publish(app: &App, origin: Origin<'_>, submission: Submission
 
 async fn admitted(app: &App, origin: &Origin<'_>, submission: &Submission, now: Timestamp) -> Result<(), ApiError> {
     admit::admit(app, submission, now)?;
-    session::has_room(app, &origin.caller.tenant, submission).await
+    match submission.in_line(now) {
+        Some(session) => session::has_room(app, &origin.caller.tenant, session).await,
+        None => Ok(()),
+    }
 }
 
 /// Whether a keyed id stands for a job already.

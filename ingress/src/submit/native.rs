@@ -5,17 +5,14 @@ use schemas::dialect::openai_chat::{self, KNOWN_FIELDS};
 use schemas::error::Failure;
 use serde_json::{Map, Value};
 
-use super::Submission;
-use super::{context, fields};
+use super::unknown::refuse_unknown;
+use super::{Submission, context, fields};
 
 /// Our own fields.
 const FIELDS: [&str; 7] = ["lane", "not_before", "deadline", "session", "context", "metadata", "on_ambiguous"];
-/// Names further apart than this are no typing errors.
-const FARTHEST: usize = 3;
-
 /// The submission in the body of `POST /v1/jobs`.
 pub(crate) fn decode(mut object: Map<String, Value>) -> Result<Submission, Failure> {
-    refuse_unknown(&object, FIELDS.iter().chain(KNOWN_FIELDS))?;
+    refuse_unknown("", &object, FIELDS.iter().chain(KNOWN_FIELDS))?;
     let mut submission = Submission::default();
     for name in FIELDS {
         let Some(value) = object.remove(name).filter(|value| !value.is_null()) else { continue };
@@ -36,37 +33,6 @@ pub(crate) fn decode(mut object: Map<String, Value>) -> Result<Submission, Failu
     submission.request = decoded.request;
     submission.warnings = decoded.warnings;
     Ok(submission)
-}
-
-/// Refuses a field that is not among `names`.
-pub(super) fn refuse_unknown<'a>(
-    object: &Map<String, Value>,
-    names: impl Iterator<Item = &'a &'a str> + Clone,
-) -> Result<(), Failure> {
-    match object.keys().find(|name| !names.clone().any(|known| known == name)) {
-        None => Ok(()),
-        Some(name) => {
-            let (name, message) = unknown(name, names);
-            Err(Failure::invalid(name, message))
-        }
-    }
-}
-
-/// The name of a field that is none of `names`, as it may stand in an answer, and what to say of it.
-pub(super) fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a &'a str>) -> (String, String) {
-    let nearest = names.map(|known| (strsim::levenshtein(name, known), *known)).min();
-    let message = match nearest {
-        Some((distance, meant)) if distance <= FARTHEST && distance < meant.len() => {
-            format!("unknown field: did you mean {meant}?")
-        }
-        _ => "unknown field".to_owned(),
-    };
-    (shortened(name), message)
-}
-
-/// A field's name as it may stand in an answer: it is the client's, and of any length.
-fn shortened(name: &str) -> String {
-    name.chars().take(64).collect()
 }
 
 #[cfg(test)]

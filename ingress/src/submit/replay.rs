@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Submission;
 use super::fields;
-use super::native::refuse_unknown;
+use super::unknown::refuse_unknown;
 
 const FIELDS: [&str; 4] = ["model", "provider", "lane", "deadline"];
 
@@ -23,7 +23,7 @@ pub(crate) struct Changes {
 
 /// The changes in the body of a replay.
 pub(crate) fn decode(object: &Map<String, Value>) -> Result<Changes, Failure> {
-    refuse_unknown(object, FIELDS.iter())?;
+    refuse_unknown("", object, FIELDS.iter())?;
     let mut changes = Changes::default();
     for (name, value) in object.iter().filter(|(_, value)| !value.is_null()) {
         match name.as_str() {

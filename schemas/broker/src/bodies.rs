@@ -13,9 +13,9 @@ use schemas::{envelope, subject};
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout};
 
+use crate::backoff::Backoff;
 use crate::broker::Broker;
 use crate::error::BrokerError;
-use crate::store::Backoff;
 
 /// How long an object store that answers, but takes nothing, is tried with what must not be lost.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -17,13 +17,13 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::backoff::Backoff;
 use crate::clock::ServerClock;
 use crate::error::BrokerError;
 use crate::hints::Hints;
 use crate::metrics::BrokerMetrics;
 use crate::protocol::Policy;
 use crate::publisher::{Publisher, Wire};
-use crate::store::Backoff;
 use crate::{connect, rpc, streams};
 
 const CLOCK_EVERY: Duration = Duration::from_secs(5);

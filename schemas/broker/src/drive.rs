@@ -9,12 +9,12 @@ use schemas::job::{Job, Lane};
 use schemas::state::{Carrier, Nonce};
 use schemas::subject;
 
+use crate::backoff::Backoff;
 use crate::broker::Broker;
 use crate::error::BrokerError;
 use crate::find::Sighting;
 use crate::protocol::machine::{Action, Event, Hint, Machine, Message, Next, Place, Published, Waiting};
 use crate::settle::Ticket;
-use crate::store::Backoff;
 
 /// The delivered message of an operation.
 pub(crate) enum InHand<'a> {

@@ -2,6 +2,7 @@
 //! pure and lie in [`protocol`]; everything else here carries them out.
 
 mod alerts;
+mod backoff;
 mod bodies;
 mod breakers;
 mod broker;

@@ -8,10 +8,10 @@ use schemas::broken::{BrokenCall, BrokenCalls, Taking};
 use schemas::id::JobId;
 use schemas::{envelope, subject};
 
+use crate::backoff::Backoff;
 use crate::broker::Broker;
 use crate::error::BrokerError;
 use crate::publisher::{Outgoing, Published};
-use crate::store::Backoff;
 
 /// Most tries of one change: whoever is refused has lost to somebody else's change of the same calls.
 const TRIES: usize = 64;

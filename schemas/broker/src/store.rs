@@ -1,7 +1,5 @@
 //! Reading and writing `state.<id>`: R and W.
 
-use std::time::Duration;
-
 use async_nats::HeaderMap;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::ErrorCode as JetStreamCode;
@@ -17,8 +15,6 @@ use crate::publisher::{Outgoing, Published};
 
 /// Carries the record's phase beside it, so that whoever looks for those that have not ended need not read them all.
 pub(crate) const PHASE_HEADER: &str = "Portbroker-Phase";
-const FIRST_WAIT: Duration = Duration::from_millis(20);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 impl Broker {
     /// What STATE holds for a job, as its leader tells it.
@@ -79,16 +75,4 @@ fn not_stored(id: JobId, code: u64, description: String) -> BrokerError {
     tracing::warn!(job_id = %id.job(), code, description, "a record was not stored");
     let refused = BrokerError::Refused { code, description };
     if refused.may_pass() { BrokerError::Away(refused.into()) } else { refused }
-}
-
-/// Waits that double, from 20 ms to 2 s.
-#[derive(Default)]
-pub(crate) struct Backoff(u32);
-
-impl Backoff {
-    pub(crate) async fn pause(&mut self) {
-        let wait = FIRST_WAIT.saturating_mul(1 << self.0.min(7)).min(LONGEST_WAIT);
-        self.0 = self.0.saturating_add(1);
-        tokio::time::sleep(wait).await;
-    }
 }

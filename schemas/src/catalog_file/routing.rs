@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use crate::catalog::{Candidate, Catalog, Model};
-use crate::routing::{Routing, Strategy};
+use crate::routing::Routing;
+use crate::strategy::Strategy;
 
 /// A fault for every name whose entries do not make sense together. Entries overlap through `*` and tiers, so it is
 /// looked at by the names that clients may send: each name of the file, something behind each `*`, and each tier.

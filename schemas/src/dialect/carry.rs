@@ -3,8 +3,9 @@
 
 use serde_json::{Map, Value};
 
+use super::read::Fields;
 use crate::chat::Extra;
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// Most notes of one kind kept for a request, so that a hostile body cannot make its report larger than itself.
 const MAX_NOTES: usize = 32;
@@ -57,6 +58,13 @@ impl Notes {
         if self.unknown.len() < MAX_NOTES {
             self.unknown.push(path.to_string());
         }
+    }
+
+    /// What of the body nobody took, to be carried. Names that are not among those `known` are noted.
+    pub(super) fn rest(&mut self, fields: Fields<'_>, known: &[&str]) -> Extra {
+        let rest = fields.rest();
+        rest.keys().filter(|name| !known.contains(&name.as_str())).for_each(|name| self.unknown(name));
+        rest
     }
 
     /// Warns of every field that `extra`, found at `place`, carries for another dialect than `dialect`; but not of one

@@ -10,10 +10,12 @@ pub mod openai_chat;
 pub mod openai_responses;
 pub mod proof;
 mod read;
+mod refusal;
 pub mod scrub;
 pub mod sse;
 mod stream;
 mod tool_choice;
+mod whole;
 pub mod wire;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorCode, Failure};
+use crate::json::{kind, kind_or_number};
 
 /// A place in a document; prints like `messages[2].content[0].image_url.url`, and as nothing at the root.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +43,7 @@ pub(super) struct Mismatch {
 impl Mismatch {
     /// `found` at `path` is not what was `expected`.
     pub(super) fn expected(path: &Path<'_>, expected: impl fmt::Display, found: &Value) -> Self {
-        Self::at(path, format!("expected {expected}, found {}", describe(found)))
+        Self::at(path, format!("expected {expected}, found {}", kind(found)))
     }
 
     /// The word `found` at `path` is not one of those `expected`. Only for fields that hold such words, never for texts:
@@ -71,23 +72,6 @@ impl Mismatch {
         let message = format!("the provider's answer breaks its protocol: {place}: {}", self.message);
         Failure::new(ErrorCode::ProviderInvalidResponse, message)
     }
-}
-
-/// What a value is, without telling what is in it.
-const fn describe(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// What the value of a field with a range is: numbers are told.
-fn describe_number(value: &Value) -> String {
-    value.as_number().map_or_else(|| describe(value).to_owned(), ToString::to_string)
 }
 
 fn is_word(text: &str) -> bool {
@@ -176,8 +160,19 @@ impl<'p> Fields<'p> {
         let found = value.as_i64().filter(|number| range.contains(number));
         found.map(Some).ok_or_else(|| {
             let expected = format!("an integer from {} to {}", range.start(), range.end());
-            Mismatch::at(&self.at(name), format!("expected {expected}, found {}", describe_number(&value)))
+            Mismatch::at(&self.at(name), format!("expected {expected}, found {}", kind_or_number(&value)))
         })
+    }
+
+    /// An integer from `least` that is no larger than a count may be.
+    pub(super) fn natural(&mut self, name: &'p str, least: u32) -> Result<Option<u32>, Mismatch> {
+        self.count(name, least..=u32::MAX)
+    }
+
+    /// A count of `range`.
+    pub(super) fn count(&mut self, name: &'p str, range: RangeInclusive<u32>) -> Result<Option<u32>, Mismatch> {
+        let number = self.integer(name, i64::from(*range.start())..=i64::from(*range.end()))?;
+        Ok(number.and_then(|number| u32::try_from(number).ok()))
     }
 
     /// A number of `range`.
@@ -186,7 +181,7 @@ impl<'p> Fields<'p> {
         let found = value.as_f64().filter(|number| range.contains(number));
         found.map(Some).ok_or_else(|| {
             let expected = format!("a number from {} to {}", range.start(), range.end());
-            Mismatch::at(&self.at(name), format!("expected {expected}, found {}", describe_number(&value)))
+            Mismatch::at(&self.at(name), format!("expected {expected}, found {}", kind_or_number(&value)))
         })
     }
 
@@ -200,6 +195,11 @@ impl<'p> Fields<'p> {
         if let Some(value) = value {
             self.put(name, value);
         }
+    }
+
+    /// Puts what nobody took of the object `name` back, to be carried.
+    pub(super) fn put_rest(&mut self, name: &str, rest: Map<String, Value>) {
+        self.put_some(name, Some(rest).filter(|rest| !rest.is_empty()));
     }
 
     /// What nobody took, without nulls.

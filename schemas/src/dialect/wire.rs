@@ -10,7 +10,7 @@ use crate::catalog::{ProviderDialect, Quirks};
 use crate::chat::{ChatRequest, ChatResponse, Usage};
 use crate::delta::Delta;
 use crate::error::Failure;
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// A wire API that a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,9 @@ use crate::delta::{Delta, Frame};
 use crate::error::{ErrorCode, Failure};
 use crate::id::JobId;
 use crate::job::{ContextOptions, ContextStrategy, Job, JobHead, Lane, OnAmbiguous, Payload};
-use crate::state::{Attempt, Carrier, ContextReport, JobResult, JobState, Nonce, Outcome, Phase, Warning};
+use crate::state::{Attempt, Carrier, ContextReport, JobResult, JobState, Nonce, Outcome, Phase};
 use crate::timestamp::Timestamp;
+use crate::warning::Warning;
 
 const START: i64 = 1_769_860_800_000;
 

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
+use super::due::{Due, clipped};
 use super::key::SessionKey;
-use super::summary::{Due, clipped};
 use crate::chat::{Block, ChatRequest, Message, Role, Sampling};
 use crate::id::JobId;
 

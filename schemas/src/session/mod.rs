@@ -2,16 +2,18 @@
 //! alone; whoever stores them replaces a value by the revision it read.
 
 mod condense;
+mod due;
 mod history;
 mod key;
 mod queue;
 mod summary;
 mod turn;
 
+pub use due::{Due, SummaryRules, TurnNote};
 pub use history::{Appended, Bounds, History, Statistics};
 pub use key::SessionKey;
 pub use queue::{Place, TurnQueue, patience};
-pub use summary::{Asked, Due, Summary, SummaryRange, SummaryRules, TurnNote};
+pub use summary::{Asked, Summary, SummaryRange};
 pub use turn::{RoleCounts, Turn, TurnFault, prompt, said};
 
 #[cfg(test)]

@@ -13,10 +13,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::ledger::{Ending, Open, last_user_text};
+use super::reply::{Finish, Pieces, Reply};
 use super::{Act, Speech, anthropic, chat, responses};
-
-/// When every answer was made, in Unix seconds.
-pub(super) const CREATED: i64 = 1_770_000_000;
 
 /// One step of writing a body.
 enum Step {
@@ -25,38 +23,6 @@ enum Step {
     Silence,
     Hold(watch::Receiver<bool>),
     Cut,
-}
-
-/// What the model says.
-pub(super) struct Reply {
-    /// The text, or the arguments of the call.
-    pub(super) text: String,
-    /// Whom it calls.
-    pub(super) tool: Option<String>,
-    /// Why it ended.
-    pub(super) finish: Finish,
-}
-
-/// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finish {
-    Stop,
-    Length,
-    Filter,
-}
-
-/// A streamed answer: what comes before its first word, its words, and what comes behind them.
-pub(super) struct Pieces {
-    pub(super) begin: Vec<String>,
-    pub(super) words: Vec<String>,
-    pub(super) end: Vec<String>,
-}
-
-impl Reply {
-    /// It, cut as models cut it.
-    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
-        self.text.split_inclusive(if self.tool.is_some() { ':' } else { ' ' })
-    }
 }
 
 pub(super) fn of(
@@ -176,11 +142,6 @@ fn streamed(act: &Act, pieces: Pieces, released: watch::Receiver<bool>) -> Vec<S
 fn cut_after(steps: &mut Vec<Step>, kept: usize, end: Step) {
     steps.truncate(kept);
     steps.push(end);
-}
-
-/// A token a word: enough to see that the numbers come from here.
-pub(super) fn usage(request: &Value, reply: &Reply) -> (usize, usize) {
-    (last_user_text(request).split_whitespace().count() + 7, reply.text.split_whitespace().count())
 }
 
 fn body(content_type: &str, steps: impl Into<VecDeque<Step>>, open: Open) -> Response {

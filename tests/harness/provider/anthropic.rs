@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Finish, Pieces, Reply, usage};
+use super::reply::{Finish, Pieces, Reply, usage};
 
 pub(super) fn whole(request: &Value, reply: &Reply) -> Value {
     let mut block = begun(reply);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{CREATED, Finish, Pieces, Reply, usage};
+use super::reply::{CREATED, Finish, Pieces, Reply, usage};
 
 pub(super) fn whole(request: &Value, reply: &Reply) -> Value {
     let mut message = json!({"role": "assistant", "content": reply.text, "refusal": null});

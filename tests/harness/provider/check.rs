@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 
+use super::complaint::{Complaint, ensure, is_name, known};
 use super::messages;
 
 const KNOWN: [&str; 36] = [
@@ -44,21 +45,12 @@ const KNOWN: [&str; 36] = [
     "moderation",
 ];
 
-/// A sentence about the first thing wrong.
-pub(super) type Complaint = String;
-
 /// What every API asks of a request.
 pub(super) fn head(headers: &HeaderMap, body: &Value) -> Result<(), Complaint> {
     let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     ensure(content_type.starts_with("application/json"), || format!("content-type {content_type:?}"))?;
     ensure(body.is_object(), || "the body is no JSON object".to_owned())?;
     ensure(body["model"].as_str().is_some_and(|model| !model.is_empty()), || "you must provide a model".to_owned())
-}
-
-/// Whether `object` has no other fields than these.
-pub(super) fn known(object: &Value, fields: &[&str]) -> Result<(), Complaint> {
-    let unknown = object.as_object().and_then(|object| object.keys().find(|name| !fields.contains(&name.as_str())));
-    ensure(object.is_object() && unknown.is_none(), || format!("unknown field {unknown:?} in {object}"))
 }
 
 pub(super) fn request(body: &Value) -> Result<(), Complaint> {
@@ -75,10 +67,6 @@ pub(super) fn request(body: &Value) -> Result<(), Complaint> {
     stop(object)?;
     response_format(object)?;
     messages::check(object.get("messages").unwrap_or(&Value::Null))
-}
-
-pub(super) fn ensure(holds: bool, complaint: impl FnOnce() -> Complaint) -> Result<(), Complaint> {
-    if holds { Ok(()) } else { Err(complaint()) }
 }
 
 fn numbers(object: &Map<String, Value>) -> Result<(), Complaint> {
@@ -161,9 +149,4 @@ fn response_format(object: &Map<String, Value>) -> Result<(), Complaint> {
         _ => false,
     };
     ensure(fits, || format!("Invalid 'response_format': {format}"))
-}
-
-pub(super) fn is_name(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }

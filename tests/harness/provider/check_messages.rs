@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::http::HeaderMap;
 use serde_json::Value;
 
-use super::check::{Complaint, ensure, is_name, known};
+use super::complaint::{Complaint, ensure, is_name, known};
 
 const KNOWN: [&str; 16] = [
     "cache_control",

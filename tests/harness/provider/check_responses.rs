@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::check::{Complaint, ensure, is_name, known};
+use super::complaint::{Complaint, ensure, is_name, known};
 
 const KNOWN: [&str; 24] = [
     "include",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::check::{Complaint, ensure, is_name};
+use super::complaint::{Complaint, ensure, is_name};
 
 pub(super) fn check(messages: &Value) -> Result<(), Complaint> {
     let messages = messages.as_array().ok_or("Invalid type for 'messages': expected an array")?;

@@ -7,8 +7,10 @@ mod chat;
 mod check;
 mod check_messages;
 mod check_responses;
+mod complaint;
 mod ledger;
 mod messages;
+mod reply;
 mod responses;
 
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{CREATED, Finish, Pieces, Reply, usage};
+use super::reply::{CREATED, Finish, Pieces, Reply, usage};
 
 pub(super) fn whole(request: &Value, reply: &Reply) -> Value {
     let (read, written) = usage(request, reply);

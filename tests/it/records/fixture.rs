@@ -70,30 +70,7 @@ pub(super) fn used(tenant: &str, day: &str, model: &str, jobs: i64) -> DailyUsag
 /// A job that no worker has touched. Later ones have greater ids.
 pub(super) fn job(number: u128, accepted: i64) -> JobView {
     let created_at = Timestamp::from_millis(accepted);
-    JobView {
-        id: JobId::new(created_at, number),
-        object: "job".to_owned(),
-        parent: None,
-        status: Status::Queued,
-        reason: None,
-        until: None,
-        model: "echo".to_owned(),
-        provider: None,
-        lane: Lane::Normal,
-        session: None,
-        turn: None,
-        summarizes: None,
-        created_at,
-        started_at: None,
-        finished_at: None,
-        output: None,
-        usage: None,
-        error: None,
-        attempts: Vec::new(),
-        context: None,
-        warnings: Vec::new(),
-        metadata: BTreeMap::new(),
-    }
+    JobView::queued(&submitted(JobId::new(created_at, number), created_at), false)
 }
 
 /// A job as ingress submits it.

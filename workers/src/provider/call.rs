@@ -7,7 +7,8 @@ use schemas::delta::{Assembly, Delta, pieces};
 use schemas::dialect::classify::{Class, Classified};
 use schemas::error::{ErrorCode, Failure};
 use schemas::id::JobId;
-use schemas::state::{Attempt, Outcome, Warning};
+use schemas::state::{Attempt, Outcome};
+use schemas::warning::Warning;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 

@@ -11,7 +11,7 @@ use schemas::chat::ChatResponse;
 use schemas::dialect::classify::{Class, Classified, retry_after};
 use schemas::dialect::wire::{StreamDecoder, Wire};
 use schemas::error::{ErrorCode, Failure};
-use schemas::state::Warning;
+use schemas::warning::Warning;
 
 use super::call::{Call, Progress, broken};
 use super::metrics::ProviderMetrics;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemas::catalog::{Candidate, Prices};
-use schemas::routing::Strategy;
+use schemas::strategy::Strategy;
 
 /// Tokens read for one written, in the mix by which prices are compared: most requests read several times what they write.
 const READ_FOR_WRITTEN: f64 = 3.0;

@@ -17,6 +17,8 @@ pub mod submitting;
 pub mod sweeping;
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::time::Duration;
 
 use schemas::id::JobId;
-use schemas::job::{ContextOptions, Job, JobHead, Lane, OnAmbiguous, Payload};
+use schemas::job::{ContextOptions, Job, JobHead, OnAmbiguous, Payload};
 use schemas::state::{Carrier, JobResult, JobState, Nonce, Outcome, Phase};
 use schemas::timestamp::Timestamp;
 use schemas::view::{JobView, Status};
@@ -14,6 +14,7 @@ use super::cas::{Cas, Decision, Ended, Operation};
 use super::claim::{Claim, Delivered, STRAY_DELAY, Unclaimed};
 use super::dead::{self, Standing};
 use super::finish::{AlreadyEnded, Bury, Finish, MovedOn};
+use super::fixture::{self, lane};
 use super::hold::{NotMine, Update};
 use super::holding::Held;
 use super::ledger::{self, Plan, Resolution};
@@ -26,28 +27,7 @@ const POLICY: Policy =
     Policy { lease: LEASE, margin: Duration::from_secs(1), retention: Duration::from_secs(3600), max_unresolved: 2 };
 
 fn head() -> JobHead {
-    JobHead {
-        tenant: "t".to_owned(),
-        lane: Lane::Normal,
-        model: "m".to_owned(),
-        created_at: NOW,
-        not_before: None,
-        deadline: None,
-        session: None,
-        metadata: std::collections::BTreeMap::new(),
-        on_ambiguous: OnAmbiguous::Retry,
-        stream: false,
-        synchronous: false,
-        body_hash: "h".to_owned(),
-        trace_id: String::new(),
-        parent: None,
-        provider: None,
-        summarizes: None,
-    }
-}
-
-fn lane() -> Carrier {
-    Carrier::Stream("JOBS_NORMAL".to_owned())
+    fixture::head(NOW)
 }
 
 fn plan() -> Plan {

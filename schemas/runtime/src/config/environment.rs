@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use super::error::ConfigError;
 use super::show;
+use super::spelling::{PREFIX, example_array, variable};
 use super::tree::{Known, Setting, nearest};
-
-const PREFIX: &str = "PORTBROKER_";
 
 /// Names of ours that are no settings: the configuration file's path, and what scripts and tests are steered by.
 const OTHERS: [&str; 3] = ["PORTBROKER_CONFIG", "PORTBROKER_LOG", "PORTBROKER_NATS_SERVER"];
@@ -30,12 +29,6 @@ pub(super) fn read(variables: &BTreeMap<String, String>, known: &Known, errors: 
         }
     }
     settings
-}
-
-/// The variable that sets `path`; an entry of an array is set with its whole array.
-pub(super) fn variable(path: &str) -> String {
-    let path = path.split('[').next().unwrap_or(path);
-    format!("{PREFIX}{}", path.to_uppercase().replace('.', "__"))
 }
 
 /// The variable most like `name`, by what follows the prefix that all share.
@@ -77,7 +70,7 @@ fn unparsable(path: &str, text: &str, default: &Value) -> ConfigError {
         Value::Bool(_) => "write true or false".to_owned(),
         Value::Number(number) if number.is_f64() => format!("write a number, for example {number}"),
         Value::Number(number) => format!("write a whole number, for example {number}"),
-        _ => format!("write a TOML or JSON array, {}", super::load::example_array(path)),
+        _ => format!("write a TOML or JSON array, {}", example_array(path)),
     };
     let found = if show::is_secret(path) { "something else".to_owned() } else { Value::from(text).to_string() };
     ConfigError::Invalid { field: path.to_owned(), found, instead }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::spelling::variable;
+
 /// Everything that is wrong. Shows one line for each; never a secret.
 #[derive(Debug)]
 pub struct ConfigErrors(pub(super) Vec<ConfigError>);
@@ -72,7 +74,7 @@ pub enum ConfigError {
         nearest: Option<String>,
     },
     /// A setting with a wrong value.
-    #[error("{} ({}): found {found}; {instead}", field, super::environment::variable(field))]
+    #[error("{} ({}): found {found}; {instead}", field, variable(field))]
     Invalid {
         /// The setting, as `section.field`.
         field: String,

@@ -7,20 +7,9 @@ use figment::error::{Actual, Kind};
 use serde_json::Value;
 
 use super::error::{ConfigError, ConfigErrors};
+use super::spelling::example_array;
 use super::tree::{Known, Setting};
 use super::{Config, environment, file, show, validate};
-
-/// The embedded defaults, which are the reference manual too.
-pub const DEFAULT: &str = include_str!("default.toml");
-
-/// How the array at `path` is written.
-pub(super) fn example_array(path: &str) -> &'static str {
-    match path {
-        "telegram.allowed_users" => "for example [123456789]",
-        "telegram.routes" => r#"for example [{ matchers = ["kind=disk"], chat = "-1001234567890" }]"#,
-        _ => r#"for example [{ key = "at least 16 characters", tenant = "acme" }]"#,
-    }
-}
 
 /// Where a configuration comes from, to read it again. Without `Debug`: the environment holds secrets.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ pub mod operations;
 pub mod rules;
 pub mod sessions;
 mod show;
+mod spelling;
 pub mod storage;
 mod tree;
 mod validate;
@@ -25,11 +26,12 @@ use serde::{Deserialize, Serialize};
 pub use alerting::{AlertsConfig, HeartbeatConfig, InhibitionConfig, RouteConfig, TelegramConfig, WebhookConfig};
 pub use error::{ConfigError, ConfigErrors};
 pub use ingress::{ApiKey, IngressConfig, QueueConfig};
-pub use load::{DEFAULT, Source, load};
+pub use load::{Source, load};
 pub use nats::{NatsConfig, PublisherConfig, StreamsConfig};
 pub use operations::{HealthConfig, LogConfig, OpsConfig, ShutdownConfig};
 pub use sessions::SessionsConfig;
 pub use storage::{DatabaseConfig, DiskConfig, RedisConfig};
+pub use tree::DEFAULT;
 pub use worker::{BreakerConfig, ProvidersConfig, RetryConfig, WorkerConfig};
 
 /// Everything there is to set.

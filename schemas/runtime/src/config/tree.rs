@@ -7,7 +7,9 @@ use figment::providers::{Format, Serialized, Toml};
 use serde_json::{Map, Value};
 
 use super::error::ConfigError;
-use super::load::DEFAULT;
+
+/// The embedded defaults, which are the reference manual too.
+pub const DEFAULT: &str = include_str!("default.toml");
 
 /// Below this likeness a name is another name, not a misspelt one.
 const ALIKE: f64 = 0.4;

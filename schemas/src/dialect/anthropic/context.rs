@@ -4,7 +4,6 @@
 use serde_json::{Map, Value, json};
 
 use super::NAME;
-use super::request::natural;
 use crate::chat::Extra;
 use crate::context::{ClearOptions, ClearToolResults, ContextOptions};
 use crate::dialect::carry::{Notes, carried, carry};
@@ -43,10 +42,7 @@ pub(super) fn decode(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Conte
     if !others.is_empty() {
         own.put(EDITS, others);
     }
-    let rest = own.rest();
-    if !rest.is_empty() {
-        fields.put(MANAGEMENT, Value::Object(rest));
-    }
+    fields.put_rest(MANAGEMENT, own.rest());
     Ok(ContextOptions { clear_tool_results: clear.map(ClearToolResults::With), ..ContextOptions::default() })
 }
 
@@ -93,7 +89,7 @@ fn measure<'p>(
         let expected = kinds.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" or ");
         return Err(Mismatch::word(&own.at("type"), &expected, &word));
     };
-    let count = natural(&mut own, "value", 0)?;
+    let count = own.natural("value", 0)?;
     let count = count.ok_or_else(|| Mismatch::at(&own.at("value"), "required, but absent or null"))?;
     own.rest().keys().for_each(|name| notes.unknown(Path::Field(&path, name)));
     Ok(Some((kind, count)))

@@ -8,7 +8,7 @@ use super::{NAME, tools};
 use crate::catalog::Quirks;
 use crate::chat::{ChatRequest, Extra, Sampling};
 use crate::dialect::carry::{Notes, fill};
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// The body that asks a provider for `request` under its own name of the model, and what the provider will not see.
 #[must_use]

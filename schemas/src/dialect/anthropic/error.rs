@@ -5,12 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::dialect::classify::{Class, Classified};
-use crate::dialect::openai_chat::CONTEXT_LENGTH_EXCEEDED;
-use crate::dialect::scrub::foreign_text;
+use crate::dialect::refusal::sentence;
 use crate::error::{ErrorCode, Failure};
-
-/// Most characters kept of a provider's own message.
-const MAX_MESSAGE: usize = 300;
 
 /// The types of this API's errors, and the HTTP status of each.
 const TYPES: [(&str, u16); 11] = [
@@ -122,14 +118,6 @@ impl<'a> Told<'a> {
     }
 
     fn sentence(&self, status: u16) -> String {
-        let start = if self.is_too_long() && (400..500).contains(&status) {
-            format!("{CONTEXT_LENGTH_EXCEEDED}: the provider answered {status}")
-        } else {
-            format!("the provider answered {status}")
-        };
-        match self.message.map(|message| foreign_text(message, MAX_MESSAGE)).filter(|message| !message.is_empty()) {
-            Some(message) => format!("{start}: {message}"),
-            None => start,
-        }
+        sentence(status, self.is_too_long(), self.message)
     }
 }

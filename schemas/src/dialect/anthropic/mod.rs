@@ -37,7 +37,7 @@ pub use stream_encoder::StreamEncoder;
 
 use crate::chat::ChatRequest;
 use crate::context::ContextOptions;
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// The name of this dialect in `extra`, in opaque blocks and in proofs of reasoning.
 pub const NAME: &str = "anthropic";

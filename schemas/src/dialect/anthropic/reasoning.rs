@@ -4,7 +4,6 @@
 use serde_json::{Map, Value, json};
 
 use super::NAME;
-use super::request::{natural, put_rest};
 use crate::catalog::Quirks;
 use crate::chat::{ChatRequest, ResponseFormat};
 use crate::dialect::carry::{Notes, carried, fill};
@@ -37,7 +36,7 @@ pub(super) fn decode(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Deman
         let mut config = Fields::of(value, &path)?;
         effort = config.string("effort")?;
         new = format(&mut config, "format", notes)?;
-        put_rest(fields, "output_config", config.rest());
+        fields.put_rest("output_config", config.rest());
     }
     if new.is_some() && old.is_some() && new != old {
         notes.warn("superseded_field", "output_format", "output_config.format is set too and counts instead");
@@ -55,7 +54,7 @@ fn thinking(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Option<u32>, M
         "disabled" => Some(0),
         "enabled" => {
             own.require("budget_tokens").map(|budget| own.put("budget_tokens", budget))?;
-            natural(&mut own, "budget_tokens", MIN_BUDGET.into())?
+            own.natural("budget_tokens", MIN_BUDGET)?
         }
         _ => {
             if !matches!(kind.as_str(), "adaptive" | "between_tools") {
@@ -65,7 +64,7 @@ fn thinking(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Option<u32>, M
             None
         }
     };
-    put_rest(fields, "thinking", own.rest());
+    fields.put_rest("thinking", own.rest());
     Ok(budget)
 }
 

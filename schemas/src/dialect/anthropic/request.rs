@@ -1,6 +1,6 @@
 //! A client's request body, taken apart.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::content::{self, Writer};
 use super::reasoning::{self, Demand};
@@ -81,7 +81,7 @@ fn decode(body: Value, answers: bool) -> Result<Decoded, Mismatch> {
         stop: stop(&mut fields)?,
         temperature: fields.number("temperature", 0.0..=1.0)?,
         top_p: fields.number("top_p", 0.0..=1.0)?,
-        top_k: natural(&mut fields, "top_k", 0)?,
+        top_k: fields.natural("top_k", 0)?,
         ..Sampling::default()
     };
     let stream = fields.boolean("stream")?.unwrap_or(false);
@@ -98,24 +98,18 @@ fn decode(body: Value, answers: bool) -> Result<Decoded, Mismatch> {
         response_format,
         stream,
         user,
-        extra: [(NAME.to_owned(), carry_rest(fields, &mut notes))].into(),
+        extra: [(NAME.to_owned(), notes.rest(fields, KNOWN_FIELDS))].into(),
     };
     Ok(Decoded { request, context, warnings: notes.warnings, unknown: notes.unknown })
 }
 
 /// 0 asks only to fill the provider's prompt cache.
 fn max_tokens(fields: &mut Fields<'_>, required: bool) -> Result<Option<u32>, Mismatch> {
-    let limit = natural(fields, "max_tokens", 0)?;
+    let limit = fields.natural("max_tokens", 0)?;
     if required && limit.is_none() {
         return Err(Mismatch::at(&fields.at("max_tokens"), "required, but absent or null"));
     }
     Ok(limit)
-}
-
-/// An integer from `least`.
-pub(super) fn natural<'p>(fields: &mut Fields<'p>, name: &'p str, least: i64) -> Result<Option<u32>, Mismatch> {
-    let number = fields.integer(name, least..=i64::from(u32::MAX))?;
-    Ok(number.and_then(|number| u32::try_from(number).ok()))
 }
 
 fn system(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Option<Message>, Mismatch> {
@@ -136,15 +130,8 @@ fn user(fields: &mut Fields<'_>) -> Result<Option<String>, Mismatch> {
     let Some(value) = fields.take("metadata") else { return Ok(None) };
     let mut metadata = Fields::of(value, &path)?;
     let user = metadata.string("user_id")?;
-    put_rest(fields, "metadata", metadata.rest());
+    fields.put_rest("metadata", metadata.rest());
     Ok(user)
-}
-
-/// Puts what was not understood of the object `name` back, to be carried.
-pub(super) fn put_rest(fields: &mut Fields<'_>, name: &str, rest: Map<String, Value>) {
-    if !rest.is_empty() {
-        fields.put(name, Value::Object(rest));
-    }
 }
 
 /// Checks the types of the known fields that are carried, so that a client hears of its mistake at once.
@@ -171,12 +158,4 @@ fn keep<'p>(
     let value = fields.take(name).map(|value| check(value, &path)).transpose()?;
     fields.put_some(name, value);
     Ok(())
-}
-
-fn carry_rest(fields: Fields<'_>, notes: &mut Notes) -> Extra {
-    let rest = fields.rest();
-    for name in rest.keys().filter(|name| !KNOWN_FIELDS.contains(&name.as_str())) {
-        notes.unknown(name);
-    }
-    rest
 }

@@ -11,21 +11,15 @@ use crate::delta::{Delta, annotations};
 use crate::dialect::carry::{Notes, carried, carry};
 use crate::dialect::proof;
 use crate::dialect::read::{Fields, Mismatch, Path};
-use crate::error::{ErrorCode, Failure};
+use crate::dialect::whole;
+use crate::error::Failure;
 
 /// Takes a provider's whole answer apart.
 ///
 /// # Errors
 /// `provider_invalid_response` on whatever is no whole answer; the provider's own error if the body is one.
 pub fn decode_response(body: &[u8]) -> Result<ChatResponse, Failure> {
-    let value: Value = serde_json::from_slice(body).map_err(|fault| {
-        let message = format!("the provider's answer is not JSON: line {}, column {}", fault.line(), fault.column());
-        Failure::new(ErrorCode::ProviderInvalidResponse, message)
-    })?;
-    match error::within(&value) {
-        Some(classified) => Err(classified.failure),
-        None => decode(value).map_err(Mismatch::of_provider),
-    }
+    whole::answer(body, error::within, decode)
 }
 
 fn decode(value: Value) -> Result<ChatResponse, Mismatch> {

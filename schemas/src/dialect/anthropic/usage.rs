@@ -42,10 +42,7 @@ fn reasoning(fields: &mut Fields<'_>) -> Result<u64, Mismatch> {
     let Some(value) = fields.take("output_tokens_details") else { return Ok(0) };
     let mut details = Fields::of(value, &path)?;
     let thinking = count(&mut details, "thinking_tokens")?;
-    let rest = details.rest();
-    if !rest.is_empty() {
-        fields.put("output_tokens_details", Value::Object(rest));
-    }
+    fields.put_rest("output_tokens_details", details.rest());
     Ok(thinking.unwrap_or(0))
 }
 

@@ -7,7 +7,7 @@ use super::{NAME, encode_message, tools};
 use crate::catalog::Quirks;
 use crate::chat::{ChatRequest, Extra, ResponseFormat, Sampling};
 use crate::dialect::carry::{Notes, fill};
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// Most tokens to reason with, and the effort that stands for them where only an effort can be asked for.
 const EFFORTS: [(u32, &str); 3] = [(4095, "low"), (16383, "medium"), (u32::MAX, "high")];

@@ -5,14 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::dialect::classify::{Class, Classified};
-use crate::dialect::scrub::foreign_text;
+use crate::dialect::refusal::{CONTEXT_LENGTH_EXCEEDED, sentence};
 use crate::error::{ErrorCode, Failure};
-
-/// Begins the message of a `provider_rejected` for a conversation that is too long, and is its `code` for clients.
-pub const CONTEXT_LENGTH_EXCEEDED: &str = "context_length_exceeded";
-
-/// Most characters kept of a provider's own message.
-const MAX_MESSAGE: usize = 300;
 
 /// The body of an error answer; its HTTP status is `failure.code.http_status()`.
 #[must_use]
@@ -185,14 +179,6 @@ impl<'a> Told<'a> {
     }
 
     fn sentence(&self, status: u16) -> String {
-        let start = if self.is_too_long() && (400..500).contains(&status) {
-            format!("{CONTEXT_LENGTH_EXCEEDED}: the provider answered {status}")
-        } else {
-            format!("the provider answered {status}")
-        };
-        match self.message.map(|message| foreign_text(message, MAX_MESSAGE)).filter(|message| !message.is_empty()) {
-            Some(message) => format!("{start}: {message}"),
-            None => start,
-        }
+        sentence(status, self.is_too_long(), self.message)
     }
 }

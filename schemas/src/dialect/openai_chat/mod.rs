@@ -25,7 +25,7 @@ mod words;
 mod tests;
 
 pub use encode::encode_request;
-pub use error::{CONTEXT_LENGTH_EXCEEDED, classify, encode_error};
+pub use error::{classify, encode_error};
 pub(in crate::dialect) use error::{told, within};
 pub use fields::FIELDS;
 pub use request::{KNOWN_FIELDS, decode_request};
@@ -35,7 +35,7 @@ pub use stream_encoder::StreamEncoder;
 
 use crate::chat::ChatRequest;
 use crate::job::Lane;
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// The name of this dialect in `extra` and in opaque blocks.
 pub const NAME: &str = "openai_chat";

@@ -1,10 +1,12 @@
 //! A client's request body, taken apart.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::tools::{self, Offer};
 use super::{ClientOptions, Decoded, NAME, message};
-use crate::chat::{ChatRequest, Extra, ResponseFormat, Sampling};
+use crate::chat::{ChatRequest, ResponseFormat, Sampling};
 use crate::dialect::carry::Notes;
 use crate::dialect::read::{Fields, Mismatch, Path, array, string};
 use crate::error::Failure;
@@ -76,6 +78,7 @@ fn decode(body: Value) -> Result<Decoded, Mismatch> {
     let user = fields.string("user")?;
     let lane = lane(&mut fields)?;
     check_carried(&mut fields)?;
+    let rest = notes.rest(fields, KNOWN_FIELDS);
     let Offer { tools, choice, parallel, legacy_functions } = offer;
     let request = ChatRequest {
         model,
@@ -87,7 +90,7 @@ fn decode(body: Value) -> Result<Decoded, Mismatch> {
         response_format,
         stream,
         user,
-        extra: carry_rest(fields, &mut notes).map(|rest| (NAME.to_owned(), rest)).into_iter().collect(),
+        extra: if rest.is_empty() { BTreeMap::new() } else { [(NAME.to_owned(), rest)].into() },
     };
     let logprobs = request.sampling.logprobs == Some(true);
     let options = ClientOptions { include_usage, legacy_functions, logprobs, lane };
@@ -113,19 +116,18 @@ fn sampling(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Sampling, Mism
         frequency_penalty: fields.number("frequency_penalty", -2.0..=2.0)?,
         reasoning_effort: fields.string("reasoning_effort")?,
         logprobs: fields.boolean("logprobs")?,
-        top_logprobs: fields.integer("top_logprobs", 0..=20)?.and_then(|count| u32::try_from(count).ok()),
+        top_logprobs: fields.count("top_logprobs", 0..=20)?,
         ..Sampling::default()
     })
 }
 
 fn max_tokens(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<Option<u32>, Mismatch> {
-    let range = 1..=i64::from(u32::MAX);
-    let old = fields.integer("max_tokens", range.clone())?;
-    let new = fields.integer("max_completion_tokens", range)?;
+    let old = fields.natural("max_tokens", 1)?;
+    let new = fields.natural("max_completion_tokens", 1)?;
     if new.is_some() && old.is_some() && old != new {
         notes.warn("superseded_field", "max_tokens", "max_completion_tokens is set too and counts instead");
     }
-    Ok(new.or(old).and_then(|limit| u32::try_from(limit).ok()))
+    Ok(new.or(old))
 }
 
 fn stop(fields: &mut Fields<'_>) -> Result<Vec<String>, Mismatch> {
@@ -228,12 +230,4 @@ fn keep<'p>(
     let value = fields.take(name).map(|value| check(value, &path)).transpose()?;
     fields.put_some(name, value);
     Ok(())
-}
-
-fn carry_rest(fields: Fields<'_>, notes: &mut Notes) -> Option<Extra> {
-    let rest = fields.rest();
-    for name in rest.keys().filter(|name| !KNOWN_FIELDS.contains(&name.as_str())) {
-        notes.unknown(name);
-    }
-    Some(rest).filter(|rest| !rest.is_empty())
 }

@@ -11,7 +11,8 @@ use crate::chat::{Block, ChatResponse, Extra, FinishReason, Message, Role};
 use crate::delta::ANNOTATIONS;
 use crate::dialect::carry::{Notes, carried, carry, fill};
 use crate::dialect::read::{Fields, Mismatch, Path, array};
-use crate::error::{ErrorCode, Failure};
+use crate::dialect::whole;
+use crate::error::Failure;
 
 /// Where an answer carries what its choice has beyond the neutral form.
 pub(super) const CHOICE: &str = "choice";
@@ -30,14 +31,7 @@ pub(super) const IDLE: [&str; 3] = ["object", "created", "obfuscation"];
 /// # Errors
 /// `provider_invalid_response` on whatever is no whole answer; the provider's own error if the body is one.
 pub fn decode_response(body: &[u8]) -> Result<ChatResponse, Failure> {
-    let value: Value = serde_json::from_slice(body).map_err(|fault| {
-        let message = format!("the provider's answer is not JSON: line {}, column {}", fault.line(), fault.column());
-        Failure::new(ErrorCode::ProviderInvalidResponse, message)
-    })?;
-    match error::within(&value) {
-        Some(classified) => Err(classified.failure),
-        None => decode(value).map_err(Mismatch::of_provider),
-    }
+    whole::answer(body, error::within, decode)
 }
 
 fn decode(value: Value) -> Result<ChatResponse, Mismatch> {

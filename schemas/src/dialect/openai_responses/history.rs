@@ -9,7 +9,7 @@ use crate::chat::{Message, Tool};
 use crate::dialect::carry::Notes;
 use crate::dialect::read::{Mismatch, Path};
 use crate::error::Failure;
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// `messages` less the instructions, which belong to one request alone: neither its input items nor what a later
 /// request goes on from.

@@ -46,11 +46,11 @@ pub use stream_decoder::StreamDecoder;
 pub use stream_encoder::StreamEncoder;
 
 // Errors have one shape in both of OpenAI's APIs.
-pub use super::openai_chat::{CONTEXT_LENGTH_EXCEEDED, classify, encode_error};
+pub use super::openai_chat::{classify, encode_error};
 
 use crate::chat::ChatRequest;
 use crate::error::Failure;
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// The name of this dialect in `extra` and in opaque blocks.
 pub const NAME: &str = "openai_responses";

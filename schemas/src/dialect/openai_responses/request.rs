@@ -8,7 +8,7 @@ use super::content::Seen;
 use super::settings::{self, unsaid};
 use super::tools::{self, Offer};
 use super::{ClientOptions, Decoded, NAME, input};
-use crate::chat::{ChatRequest, Extra, Message, Role};
+use crate::chat::{ChatRequest, Message, Role};
 use crate::dialect::carry::Notes;
 use crate::dialect::read::{Fields, Mismatch, Path, string};
 use crate::error::Failure;
@@ -191,16 +191,13 @@ fn check_carried(fields: &mut Fields<'_>) -> Result<(), Mismatch> {
     let path = fields.at("context_management");
     let value = fields.take("context_management").map(|value| crate::dialect::read::array(value, &path)).transpose()?;
     fields.put_some("context_management", value);
-    let value = fields.integer("max_tool_calls", 1..=i64::from(u32::MAX))?;
+    let value = fields.natural("max_tool_calls", 1)?;
     fields.put_some("max_tool_calls", value);
     Ok(())
 }
 
 fn carry_rest(fields: Fields<'_>, include: &[String], request: &mut ChatRequest, notes: &mut Notes) {
-    let mut rest: Extra = fields.rest();
-    for name in rest.keys().filter(|name| !KNOWN_FIELDS.contains(&name.as_str())) {
-        notes.unknown(name);
-    }
+    let mut rest = notes.rest(fields, KNOWN_FIELDS);
     if !rest.is_empty() {
         request.extra.insert(NAME.to_owned(), rest.clone());
     }

@@ -11,7 +11,8 @@ use crate::delta::{Delta, block_pieces};
 use crate::dialect::carry::{carried, carry};
 use crate::dialect::openai_chat::within;
 use crate::dialect::read::{Fields, Mismatch, Path, array};
-use crate::error::{ErrorCode, Failure};
+use crate::dialect::whole;
+use crate::error::Failure;
 
 /// Fields of a provider's answer that only repeat its request, or tell of its own state.
 const REPEATED: [&str; 31] = [
@@ -56,14 +57,7 @@ const PLACED: [&str; 2] = ["usage", "incomplete_details"];
 /// # Errors
 /// `provider_invalid_response` on whatever is no whole answer; the provider's own error if the body is one.
 pub fn decode_response(body: &[u8]) -> Result<ChatResponse, Failure> {
-    let value: Value = serde_json::from_slice(body).map_err(|fault| {
-        let message = format!("the provider's answer is not JSON: line {}, column {}", fault.line(), fault.column());
-        Failure::new(ErrorCode::ProviderInvalidResponse, message)
-    })?;
-    match within(&value) {
-        Some(classified) => Err(classified.failure),
-        None => decode(value).map_err(Mismatch::of_provider),
-    }
+    whole::answer(body, within, decode)
 }
 
 fn decode(value: Value) -> Result<ChatResponse, Mismatch> {

@@ -1,6 +1,6 @@
 //! What a request says of the answer's making: sampling, reasoning, the text's form, and what to include.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::NAME;
 use crate::chat::{Block, ChatRequest, ResponseFormat, Sampling};
@@ -15,14 +15,13 @@ pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
 
 /// Takes the sampling out of a request; what `include` asks for and `sampling` cannot say stays there.
 pub(super) fn sampling(fields: &mut Fields<'_>, include: &[String]) -> Result<Sampling, Mismatch> {
-    let small = |number: Option<i64>| number.and_then(|number| u32::try_from(number).ok());
     Ok(Sampling {
         temperature: fields.number("temperature", 0.0..=2.0)?,
         top_p: fields.number("top_p", 0.0..=1.0)?,
-        max_tokens: small(fields.integer("max_output_tokens", 1..=i64::from(u32::MAX))?),
+        max_tokens: fields.natural("max_output_tokens", 1)?,
         reasoning_effort: reasoning_effort(fields)?,
         logprobs: include.iter().any(|word| word == LOGPROBS).then_some(true),
-        top_logprobs: small(fields.integer("top_logprobs", 0..=20)?),
+        top_logprobs: fields.count("top_logprobs", 0..=20)?,
         ..Sampling::default()
     })
 }
@@ -33,12 +32,8 @@ fn reasoning_effort(fields: &mut Fields<'_>) -> Result<Option<String>, Mismatch>
     let Some(value) = fields.take("reasoning") else { return Ok(None) };
     let mut reasoning = Fields::of(value, &path)?;
     let effort = reasoning.string("effort")?;
-    put_back(fields, "reasoning", reasoning.rest());
+    fields.put_rest("reasoning", reasoning.rest());
     Ok(effort)
-}
-
-fn put_back(fields: &mut Fields<'_>, name: &str, rest: Map<String, Value>) {
-    fields.put_some(name, Some(rest).filter(|rest| !rest.is_empty()));
 }
 
 /// `text.format`; the rest of the object stays.
@@ -52,7 +47,7 @@ pub(super) fn text_format(fields: &mut Fields<'_>, notes: &mut Notes) -> Result<
         Some(value) => self::format(value, &at, notes)?,
     };
     text.put_some("format", unknown);
-    put_back(fields, "text", text.rest());
+    fields.put_rest("text", text.rest());
     Ok(format)
 }
 

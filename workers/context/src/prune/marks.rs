@@ -5,7 +5,7 @@
 use schemas::chat::{Block, Extra, Message};
 use serde_json::{Map, Value};
 
-use super::layout::begins_turn;
+use super::turn::begins_turn;
 
 const MARK: &str = "cache_control";
 

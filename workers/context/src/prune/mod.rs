@@ -15,11 +15,13 @@ mod replay;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::borrow::Cow;
 
 use schemas::chat::ChatRequest;
-use schemas::state::{ContextReport, Warning};
+use schemas::state::ContextReport;
+use schemas::warning::Warning;
 
 pub use self::plan::{Plan, Saved, plan};
 pub use self::refusal::{Fault, Refusal, TooLarge};

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 
 use schemas::chat::{ChatRequest, Extra, Message};
 use schemas::context::ContextStrategy;
-use schemas::state::{ContextReport, Warning};
+use schemas::state::ContextReport;
+use schemas::warning::Warning;
 
-use super::layout::{Layout, Turn};
+use super::layout::Layout;
 use super::marks;
 use super::refusal::{Refusal, TooLarge};
 use super::replay::{self, Aims, Cut};
 use super::summary::{StandIn, Summary};
+use super::turn::Turn;
 use crate::budget::Budget;
 use crate::tokens::Meter;
 

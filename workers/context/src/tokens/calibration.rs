@@ -2,8 +2,7 @@
 //! the features of a text by coefficients that `tests/bench/calibrate.py` fitted.
 
 use super::coefficients as fitted;
-use super::encoding::Encoding;
-use super::features::COLUMNS;
+use super::estimate::Estimate;
 
 /// Whose tokenizer an estimate was fitted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,17 +23,10 @@ pub enum Calibration {
     DeepSeek,
 }
 
-/// An estimate: features of a text's tokens by `encoding`, each times its coefficient in millionths.
-pub(super) struct Estimate {
-    pub(super) encoding: Encoding,
-    pub(super) coefficients: [u32; COLUMNS],
-}
-
 impl Calibration {
     /// Tokens of `text`, about.
     pub(super) fn count(self, text: &str) -> u64 {
-        let estimate = self.estimate();
-        estimate.encoding.features(text).weigh(&estimate.coefficients)
+        self.estimate().count(text)
     }
 
     const fn estimate(self) -> &'static Estimate {

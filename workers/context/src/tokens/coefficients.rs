@@ -1,8 +1,8 @@
 //! Written by `tests/bench/calibrate.py`: do not edit. Coefficients in millionths: for tokens of each kind in the
 //! order of `Kind`, then for their characters, then for their rarity.
 
-use super::calibration::Estimate;
 use super::encoding::Encoding::O200kBase;
+use super::estimate::Estimate;
 
 pub(super) static CLAUDE: Estimate = Estimate {
     encoding: O200kBase,

@@ -10,7 +10,8 @@ use schemas::chat::{ChatRequest, Message, Tool};
 use super::cache::{Cache, Key};
 use super::correction::Factor;
 use super::digest::{Digest, Digests};
-use super::message::{self, Part};
+use super::message;
+use super::part::Part;
 use super::tokenizer::Tokenizer;
 use super::tools;
 
@@ -61,6 +62,12 @@ impl Counter {
     pub fn messages(&self, model: &str, messages: &[Message]) -> u64 {
         let meter = self.meter(Tokenizer::of_name(model));
         meter.messages(messages).iter().sum()
+    }
+
+    /// [`Counter::messages`] by itself, for whoever knows of no counter.
+    pub fn by_model(&self) -> impl Fn(&str, &[Message]) -> u64 + Send + Sync + use<> {
+        let counter = self.clone();
+        move |model, messages| counter.messages(model, messages)
     }
 
     /// What the cache has done so far.

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 
 use ahash::{AHasher, RandomState};
 
-use super::message::Part;
+use super::part::Part;
 
 /// Draws digests under one key.
 pub(super) struct Digests(RandomState);

@@ -1,11 +1,15 @@
 //! The byte pair encodings, compiled in, behind a guard against texts made to be slow.
 
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 use tiktoken_rs::{CoreBPE, cl100k_base_singleton, o200k_base_singleton};
 
-use super::features::{Features, shapes};
+use super::features::{Features, Shape};
 use super::split::{Chunk, chunks};
+
+/// More than any encoding has.
+const MOST_TOKENS: u32 = 200_100;
 
 /// Most bytes given to the encoder at once. It needs some 60 bytes of memory for each byte of a run, and its regular
 /// expression gives up after a million steps back: both stay far away at this size.
@@ -73,7 +77,7 @@ impl Encoding {
     }
 
     /// The bytes of one token.
-    pub(super) fn bytes(self, token: u32) -> Option<Vec<u8>> {
+    fn bytes(self, token: u32) -> Option<Vec<u8>> {
         self.tables().decode_bytes(&[token]).ok()
     }
 
@@ -94,13 +98,42 @@ impl Encoding {
     }
 }
 
+/// The shapes of an encoding's tokens, by number: made once, three bytes each.
+fn shapes(encoding: Encoding) -> &'static [Shape] {
+    static O200K: OnceLock<Vec<Shape>> = OnceLock::new();
+    static CL100K: OnceLock<Vec<Shape>> = OnceLock::new();
+    let shapes = match encoding {
+        Encoding::O200kBase => &O200K,
+        Encoding::Cl100kBase => &CL100K,
+    };
+    let shape = |token| encoding.bytes(token).map(|bytes| Shape::of(token, &bytes));
+    shapes.get_or_init(|| (0..MOST_TOKENS).map_while(shape).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tokens::kind::KINDS;
 
     const BOTH: [Encoding; 2] = [Encoding::O200kBase, Encoding::Cl100kBase];
+
+    #[test]
+    fn every_token_of_an_encoding_has_a_shape() {
+        assert_eq!(shapes(Encoding::O200kBase).len(), 199_998);
+        assert_eq!(shapes(Encoding::Cl100kBase).len(), 100_256);
+    }
+
+    #[test]
+    fn there_are_as_many_as_tokens() {
+        for text in ["", "The 12345 cats, naïve & 日本語 🎉\n\n", "\u{0301}\u{0301}a\u{200d}", "x == -1;\r\n"] {
+            for encoding in BOTH {
+                let features = encoding.features(text);
+                assert_eq!(features.0[..KINDS].iter().sum::<u64>(), encoding.count(text), "{text:?}");
+            }
+        }
+    }
 
     #[test]
     fn counts_are_those_of_openai() {

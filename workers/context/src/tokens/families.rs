@@ -1,5 +1,7 @@
 //! What is known of each family of models, as data. In each table the first row that matches wins.
 
+use schemas::catalog::Model;
+
 use super::calibration::Calibration;
 use super::encoding::Encoding::{self, Cl100kBase, O200kBase};
 use super::tokenizer::{ImageRule, TextRule, Tokenizer, ToolRule};
@@ -101,18 +103,32 @@ const fn guess(percent: u32) -> TextRule {
     TextRule::Scaled { encoding: O200kBase, percent }
 }
 
-/// How the model `name` counts. Case, a path before the name (`openai/gpt-4o`) and `ft:` do not matter.
-pub(super) fn of_name(name: &str) -> Tokenizer {
-    let name = name.to_ascii_lowercase();
-    let name = name.rsplit('/').next().unwrap_or_default();
-    let name = name.strip_prefix("ft:").unwrap_or(name);
-    if let Some((_, encoding, images)) = OPENAI.iter().find(|(word, ..)| name.starts_with(word)) {
-        return openai(*encoding, *images);
+impl Tokenizer {
+    /// How `model` counts under its name `upstream` at its provider. `Model.encoding` overrules what the name says of
+    /// the text and makes it exact.
+    #[must_use]
+    pub fn of_model(model: &Model, upstream: &str) -> Self {
+        let family = Self::of_name(upstream);
+        match model.encoding.as_deref().and_then(Encoding::by_name) {
+            Some(encoding) => Self { text: TextRule::Exact(encoding), ..family },
+            None => family,
+        }
     }
-    let row = OTHERS.iter().find(|(word, ..)| name.contains(word));
-    let (text, images) = row.map_or(UNKNOWN, |(_, text, images)| (*text, *images));
-    // Anthropic's figure for the instructions that come with tools is the largest that is documented.
-    Tokenizer { text, images, frame: frame(text), tool_call: 24, tools: ToolRule::Json { base: 350 } }
+
+    /// How a model counts, by its name alone. Case, a path before the name (`openai/gpt-4o`) and `ft:` do not matter.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        let name = name.to_ascii_lowercase();
+        let name = name.rsplit('/').next().unwrap_or_default();
+        let name = name.strip_prefix("ft:").unwrap_or(name);
+        if let Some((_, encoding, images)) = OPENAI.iter().find(|(word, ..)| name.starts_with(word)) {
+            return openai(*encoding, *images);
+        }
+        let row = OTHERS.iter().find(|(word, ..)| name.contains(word));
+        let (text, images) = row.map_or(UNKNOWN, |(_, text, images)| (*text, *images));
+        // Anthropic's figure for the instructions that come with tools is the largest that is documented.
+        Self { text, images, frame: frame(text), tool_call: 24, tools: ToolRule::Json { base: 350 } }
+    }
 }
 
 /// Marks and role around a message, by the chat template of the family, or more than those have that are known.
@@ -157,7 +173,7 @@ mod tests {
             ("somebody-7b", guess(130)),
             ("", guess(130)),
         ] {
-            assert_eq!(of_name(name).text, text, "{name}");
+            assert_eq!(Tokenizer::of_name(name).text, text, "{name}");
         }
     }
 

@@ -1,13 +1,8 @@
 //! What is cheap to know of a text once it is cut into tokens: how many there are of each kind, how long and how rare
 //! they are. A calibrated estimate of another tokenizer's count is a sum of these, each times a coefficient.
 
-use std::sync::OnceLock;
-
-use super::encoding::Encoding;
 use super::kind::{KINDS, Kind};
 
-/// More than any encoding has.
-const MOST_TOKENS: u32 = 200_100;
 /// Tokens of a lower number are common. Numbers are given in the order in which tokens were found worth having, so that
 /// one far above this is likely to be two or three for a smaller vocabulary.
 const COMMON: f64 = 16_384.0;
@@ -65,7 +60,8 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    fn of(number: u32, token: &[u8]) -> Self {
+    /// That of the token with this number.
+    pub(super) fn of(number: u32, token: &[u8]) -> Self {
         let (kind, length) = Kind::of(token);
         let rarity = ((f64::from(number) + 1.0) / COMMON).log2() * RARITY;
         // A conversion from float saturates: what is common has no rarity.
@@ -73,37 +69,10 @@ impl Shape {
     }
 }
 
-/// The shapes of an encoding's tokens, by number: made once, three bytes each.
-pub(super) fn shapes(encoding: Encoding) -> &'static [Shape] {
-    static O200K: OnceLock<Vec<Shape>> = OnceLock::new();
-    static CL100K: OnceLock<Vec<Shape>> = OnceLock::new();
-    let shapes = match encoding {
-        Encoding::O200kBase => &O200K,
-        Encoding::Cl100kBase => &CL100K,
-    };
-    let shape = |token| encoding.bytes(token).map(|bytes| Shape::of(token, &bytes));
-    shapes.get_or_init(|| (0..MOST_TOKENS).map_while(shape).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_token_of_an_encoding_has_a_shape() {
-        assert_eq!(shapes(Encoding::O200kBase).len(), 199_998);
-        assert_eq!(shapes(Encoding::Cl100kBase).len(), 100_256);
-    }
-
-    #[test]
-    fn there_are_as_many_as_tokens() {
-        for text in ["", "The 12345 cats, naïve & 日本語 🎉\n\n", "\u{0301}\u{0301}a\u{200d}", "x == -1;\r\n"] {
-            for encoding in [Encoding::O200kBase, Encoding::Cl100kBase] {
-                let features = encoding.features(text);
-                assert_eq!(features.0[..KINDS].iter().sum::<u64>(), encoding.count(text), "{text:?}");
-            }
-        }
-    }
+    use crate::tokens::Encoding;
 
     #[test]
     fn further_digits_of_a_number_are_a_kind_of_their_own() {

@@ -3,6 +3,7 @@
 
 use schemas::chat::{Block, DocumentSource, Message, Reasoning};
 
+use super::part::Part;
 use super::tokenizer::Tokenizer;
 use super::{image, opaque};
 
@@ -12,25 +13,6 @@ pub(super) const REPLY: u64 = 3;
 const NAME: u64 = 1;
 /// A document of a few pages: what it is, only the provider sees.
 const BY_ADDRESS: u64 = 3000;
-
-/// A part of what is counted.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Part<'a> {
-    /// Text that the tokenizer must read.
-    Text(&'a str),
-    /// A cost that is known already.
-    Tokens(u64),
-}
-
-impl Part<'_> {
-    /// What it costs.
-    pub(super) fn tokens(self, tokenizer: &Tokenizer) -> u64 {
-        match self {
-            Self::Text(text) => tokenizer.text(text),
-            Self::Tokens(tokens) => tokens,
-        }
-    }
-}
 
 /// Hands out what is counted of a message within a request.
 pub(super) fn in_request(tokenizer: &Tokenizer, message: &Message, each: &mut impl FnMut(Part<'_>)) {

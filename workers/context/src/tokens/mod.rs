@@ -8,6 +8,7 @@ mod correction;
 mod counter;
 mod digest;
 mod encoding;
+mod estimate;
 mod families;
 mod features;
 mod image;
@@ -15,6 +16,7 @@ mod image_size;
 mod kind;
 mod message;
 mod opaque;
+mod part;
 #[cfg(test)]
 mod references;
 mod split;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::message::Part;
+use super::part::Part;
 
 /// Texts up to this size are read as text whatever they look like.
 const SHORT: usize = 4096;

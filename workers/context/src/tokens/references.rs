@@ -8,8 +8,7 @@ use serde::Deserialize;
 
 use super::calibration::Calibration;
 use super::encoding::Encoding;
-use super::families;
-use super::tokenizer::TextRule;
+use super::tokenizer::{TextRule, Tokenizer};
 
 /// Most that an estimate may be off on all of the held-out corpus.
 const TOTAL: f64 = 0.02;
@@ -74,7 +73,7 @@ fn models_have_the_encodings_that_tiktoken_gives_them() {
         // GPT-OSS adds marks of its own to o200k_base; text reads the same. Other encodings never had a chat API.
         let encoding = if encoding == "o200k_harmony" { "o200k_base" } else { encoding };
         if let Some(encoding) = Encoding::by_name(encoding) {
-            assert_eq!(families::of_name(model).text, TextRule::Exact(encoding), "{model}");
+            assert_eq!(Tokenizer::of_name(model).text, TextRule::Exact(encoding), "{model}");
             known += 1;
         }
     }

@@ -1,10 +1,7 @@
 //! How one model counts: its encoding, or the nearest there is, and the costs around the text.
 
-use schemas::catalog::Model;
-
 use super::calibration::Calibration;
 use super::encoding::Encoding;
-use super::families;
 
 /// How a model's tokens are counted. A value, cheap to copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,23 +82,6 @@ pub enum ImageRule {
 }
 
 impl Tokenizer {
-    /// How `model` counts under its name `upstream` at its provider. `Model.encoding` overrules what the name says of
-    /// the text and makes it exact.
-    #[must_use]
-    pub fn of_model(model: &Model, upstream: &str) -> Self {
-        let family = families::of_name(upstream);
-        match model.encoding.as_deref().and_then(Encoding::by_name) {
-            Some(encoding) => Self { text: TextRule::Exact(encoding), ..family },
-            None => family,
-        }
-    }
-
-    /// How a model counts, by its name alone.
-    #[must_use]
-    pub fn of_name(name: &str) -> Self {
-        families::of_name(name)
-    }
-
     /// Whether text counts exactly; else what providers report can make the count better.
     #[must_use]
     pub const fn is_exact(&self) -> bool {

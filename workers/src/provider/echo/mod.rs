@@ -1,11 +1,11 @@
 //! The built-in provider: no network, always the same answer to the same prompt, true token usage. Its model's name
 //! can tell it to be slow, to fail, to be flaky or to die, so that a newcomer and a test see every path.
 
+mod count;
 pub mod name;
 mod reply;
 mod sample;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::chat::{Block, ChatRequest, ChatResponse, Extra, FinishReason, ToolCall, Usage};
@@ -18,19 +18,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::call::{Call, Progress, broken};
+pub(crate) use count::count_with;
+pub use count::{CountTokens, Countable};
 use name::Script;
-
-/// Tokens of a request with all its messages and tools, or of a bare text.
-#[derive(Debug, Clone, Copy)]
-pub enum Countable<'a> {
-    /// A whole request, as a provider bills it.
-    Request(&'a ChatRequest),
-    /// A text.
-    Text(&'a str),
-}
-
-/// Counts tokens.
-pub type CountTokens = Arc<dyn Fn(Countable<'_>) -> u64 + Send + Sync>;
 
 /// The built-in provider.
 #[derive(Clone)]

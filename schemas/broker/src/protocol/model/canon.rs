@@ -10,8 +10,8 @@ use super::super::machine::{Action, Hint, Place};
 use super::super::{Record, cancelling, claiming, finishing, holding, sweeping};
 use super::job::{JobWorld, Kind};
 use super::mutation::Mutation;
+use super::parties::{Stage, Worker};
 use super::task::{Run, Task};
-use super::worker::{Stage, Worker};
 use super::world::World;
 use super::{LEASE, MARGIN, RETENTION, Scenario, second};
 

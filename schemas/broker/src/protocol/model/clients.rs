@@ -9,32 +9,10 @@ use super::super::cancelling::{Cancelled, Cancelling};
 use super::super::submitting::{Submitted, Submitting};
 use super::super::sweeping::{Sweeping, rest_of_patience};
 use super::job::JobWorld;
+use super::parties::Actor;
 use super::task::{Outcome, Run, Task};
-use super::world::{Actor, World};
+use super::world::World;
 use super::{POLICY, Scenario, at, second};
-
-#[derive(Clone, Default)]
-pub(super) struct Clients {
-    pub(super) cancel: Option<Task>,
-    pub(super) sweep: Option<Task>,
-    pub(super) submit: Option<Task>,
-    /// Cancels, sweeps and submits that may still begin.
-    pub(super) cancels: u8,
-    pub(super) submits: u8,
-    pub(super) sweeps: bool,
-    /// The job was accepted before the cancel began.
-    pub(super) cancel_knew: bool,
-    /// The waiter has seen the end, or there is none.
-    pub(super) seen: bool,
-    pub(super) hinted: bool,
-}
-
-impl Clients {
-    pub(super) fn new(s: &Scenario) -> Self {
-        let submits = if s.submitter { 2 } else { 0 };
-        Self { cancels: u8::from(s.cancel), submits, sweeps: s.sweeper, seen: !s.waiter, ..Self::default() }
-    }
-}
 
 impl World {
     pub(super) fn start_cancel(&mut self, s: &Scenario) {

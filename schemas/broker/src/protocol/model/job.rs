@@ -3,7 +3,7 @@
 use schemas::state::{Carrier, Nonce, Outcome};
 
 use super::super::machine::{Event, Message, Place, Published, Waiting};
-use super::super::{Record, Write, Written};
+use super::super::{Record, Write, Written, fixture};
 use super::{LEASE, at};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -160,10 +160,10 @@ impl JobWorld {
     pub(super) fn find(&self) -> Event {
         Event::Found(self.messages.first().map(|message| {
             let carrier = match &message.kind {
-                Kind::Lane => super::world::lane(),
+                Kind::Lane => fixture::lane(),
                 Kind::Delayed(nonce, _) | Kind::Due(nonce) => Carrier::Due(nonce.clone()),
             };
-            Waiting { head: Box::new(super::world::head()), carrier }
+            Waiting { head: Box::new(fixture::head(at(0))), carrier }
         }))
     }
 

@@ -6,6 +6,7 @@ mod clients;
 mod job;
 mod moves;
 mod mutation;
+mod parties;
 mod properties;
 mod search;
 mod task;

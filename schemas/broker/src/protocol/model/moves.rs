@@ -6,9 +6,10 @@ use super::super::machine::Action;
 use super::super::sweeping::is_deletable;
 use super::job::Kind;
 use super::mutation::Mutation;
+use super::parties::{Actor, Ready, Stage, Worker};
 use super::task::Run;
-use super::worker::{Ready, Stage, Then, Worker};
-use super::world::{Actor, How, World};
+use super::worker::Then;
+use super::world::{How, World};
 use super::{LEASE, MARGIN, Scenario, seconds};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use schemas::state::{JobResult, Nonce, Outcome as Ending, Phase};
+use schemas::state::{JobResult, Outcome as Ending, Phase};
 
 use super::super::claim::{Claim, Delivered};
 use super::super::claiming::{Claimed, Claiming};
@@ -11,65 +11,13 @@ use super::super::finishing::{Closing, Finishing};
 use super::super::holding::{Gone, Held, Parking, Updating};
 use super::super::ledger::{Plan, Resolution};
 use super::super::machine::Action;
-use super::super::{Policy, Record};
+use super::super::{Policy, fixture};
 use super::job::{Call, Kind, Truth};
 use super::mutation::Mutation;
+use super::parties::{Actor, Ready, Stage, Worker, whole};
 use super::task::{Outcome, Run, Task};
-use super::world::{World, head, lane};
-use super::{LEASE, LONG_PARK, MARGIN, POLICY, SHORT_PARK, Scenario, at, seconds};
-
-/// The next call of a holder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Ready {
-    /// On record, not sent.
-    Recorded,
-    /// Being recorded.
-    Recording,
-    /// Sent.
-    Sent,
-}
-
-#[derive(Clone)]
-pub(super) enum Stage {
-    Idle,
-    Claiming,
-    Holding(Box<Held>, Ready),
-    /// The lease is no longer renewed: how long it lasts.
-    Settling(i64),
-}
-
-#[derive(Clone)]
-pub(super) struct Worker {
-    pub(super) stage: Stage,
-    pub(super) task: Option<Task>,
-    pub(super) job: usize,
-    pub(super) message: u64,
-    pub(super) nonce: Nonce,
-    pub(super) heard: bool,
-}
-
-impl Worker {
-    pub(super) fn idle() -> Rc<Self> {
-        let nonce = Nonce::from("");
-        Rc::new(Self { stage: Stage::Idle, task: None, job: 0, message: 0, nonce, heard: false })
-    }
-
-    /// Until when nobody else may hold its job, if it holds one.
-    pub(super) fn safe_until(&self, record: Option<&Record>) -> Option<i64> {
-        match &self.stage {
-            Stage::Idle => None,
-            Stage::Holding(held, _) => Some(whole(held)),
-            Stage::Settling(safe_until) => Some(*safe_until),
-            Stage::Claiming => record
-                .filter(|record| record.state.phase == Phase::Running && record.state.nonce == self.nonce)
-                .map(|record| super::second(record.written_at) + LEASE - MARGIN),
-        }
-    }
-}
-
-fn whole(held: &Held) -> i64 {
-    i64::try_from(held.safe_until.as_secs()).unwrap_or(i64::MAX)
-}
+use super::world::World;
+use super::{LONG_PARK, POLICY, SHORT_PARK, Scenario, at, seconds};
 
 /// What a worker does once a call has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,10 +37,10 @@ impl World {
         let Some(stored) = self.jobs[job].messages.iter().find(|stored| stored.seq == message).cloned() else { return };
         let carrier = match stored.kind {
             Kind::Due(nonce) => schemas::state::Carrier::Due(nonce),
-            _ => lane(),
+            _ => fixture::lane(),
         };
         let nonce = self.draw();
-        let delivered = Delivered { head: head(), carrier, stored_at: at(stored.stored_at) };
+        let delivered = Delivered { head: fixture::head(at(0)), carrier, stored_at: at(stored.stored_at) };
         let plan = Some(plan());
         let claim = Claim { delivered, nonce: nonce.clone(), holder: format!("w{w}"), plan, policy: claim_policy(s) };
         let (now, local) = (self.now, at(self.now + s.clocks[w]));
@@ -100,14 +48,14 @@ impl World {
         let task = Task::new(Claiming::start(claim, false, local), |claiming| Run::Claim(Box::new(claiming)), now);
         let (stage, heard) = (Stage::Claiming, false);
         self.workers[w] = Rc::new(Worker { stage, task: None, job, message, nonce, heard });
-        self.begin(s, super::world::Actor::Worker(w), task);
+        self.begin(s, Actor::Worker(w), task);
     }
 
     pub(super) fn renew(&mut self, s: &Scenario, w: usize) {
         let Stage::Holding(held, _) = &self.workers[w].stage else { return };
         let started = Updating::renew(held, at(self.now + s.clocks[w]));
         let task = Task::new(started, Run::Update, self.now);
-        self.begin(s, super::world::Actor::Worker(w), task);
+        self.begin(s, Actor::Worker(w), task);
     }
 
     pub(super) fn call(&mut self, w: usize) {
@@ -163,7 +111,7 @@ impl World {
                 let finish = Finish { mine: Box::new(held.resolved(std::slice::from_ref(last), now)), phase, result };
                 Rc::make_mut(&mut self.workers[w]).stage = Stage::Settling(whole(&held));
                 let task = Task::new(Finishing::start(finish, held.record, now), Run::Finish, self.now);
-                self.begin(s, super::world::Actor::Worker(w), task);
+                self.begin(s, Actor::Worker(w), task);
             }
             Then::Again => {
                 let intended = held.attempting(&plan(), std::slice::from_ref(last), now);
@@ -171,7 +119,7 @@ impl World {
                 let early = s.mutated(Mutation::CallBeforeItsLedger);
                 let ready = if early { Ready::Recorded } else { Ready::Recording };
                 Rc::make_mut(&mut self.workers[w]).stage = Stage::Holding(held, ready);
-                self.begin(s, super::world::Actor::Worker(w), task);
+                self.begin(s, Actor::Worker(w), task);
             }
             Then::ParkShort => {
                 self.short_parks -= 1;
@@ -190,7 +138,7 @@ impl World {
             Parking::start(held, (until, "rate_limited"), std::slice::from_ref(last), seconds(SHORT_PARK), now);
         Rc::make_mut(&mut self.workers[w]).stage = Stage::Settling(whole(held));
         let task = Task::new(parking, Run::Park, self.now);
-        self.begin(s, super::world::Actor::Worker(w), task);
+        self.begin(s, Actor::Worker(w), task);
     }
 
     /// What a worker's machine came to.
@@ -218,7 +166,7 @@ impl World {
         let worker = Rc::make_mut(&mut self.workers[w]);
         worker.stage = Stage::Settling(i64::MAX);
         let task = Task::new(Closing::start(), Run::Close, self.now);
-        self.begin(s, super::world::Actor::Worker(w), task);
+        self.begin(s, Actor::Worker(w), task);
     }
 }
 

@@ -1,28 +1,17 @@
 //! The whole world at one moment, and how one pending action is carried out in it, well or badly.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow::{Break, Continue};
 use std::rc::Rc;
 
-use schemas::job::{JobHead, Lane, OnAmbiguous};
-use schemas::state::{Carrier, Nonce};
+use schemas::state::Nonce;
 
 use super::super::Written;
 use super::super::machine::{Action, Event, Hint, Published};
-use super::clients::Clients;
 use super::job::{JobWorld, Kind};
 use super::mutation::Mutation;
+use super::parties::{Actor, Clients, Stage, Worker};
 use super::task::{Run, Task};
-use super::worker::{Stage, Worker};
-use super::{EPOCH, Faults, LEASE, Scenario, at, second};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Actor {
-    Worker(usize),
-    Cancel,
-    Sweep,
-    Submit,
-}
+use super::{Faults, LEASE, Scenario, at, second};
 
 /// How an action is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,30 +256,5 @@ impl World {
             _ => {}
         }
         ways
-    }
-}
-
-pub(super) fn lane() -> Carrier {
-    Carrier::Stream("JOBS_NORMAL".to_owned())
-}
-
-pub(super) fn head() -> JobHead {
-    JobHead {
-        tenant: String::new(),
-        lane: Lane::Normal,
-        model: String::new(),
-        created_at: schemas::timestamp::Timestamp::from_millis(EPOCH * 1000),
-        not_before: None,
-        deadline: None,
-        session: None,
-        metadata: BTreeMap::new(),
-        on_ambiguous: OnAmbiguous::Retry,
-        stream: false,
-        synchronous: false,
-        body_hash: "h".to_owned(),
-        trace_id: String::new(),
-        parent: None,
-        provider: None,
-        summarizes: None,
     }
 }

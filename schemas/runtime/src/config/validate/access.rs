@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
 
-use super::{Findings, address, is_empty, quoted};
+use super::address;
+use super::findings::{Findings, is_empty, quoted};
 use crate::cipher;
 use crate::config::{Config, SessionsConfig, TelegramConfig};
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::{Findings, quoted};
+use super::findings::{Findings, quoted};
 use crate::config::Config;
 use crate::config::show::{masked, masked_servers, server};
 

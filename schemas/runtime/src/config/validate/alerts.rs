@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::Findings;
+use super::findings::{Findings, quoted};
 use crate::config::Config;
 use crate::secret::webhook_key;
 
@@ -16,7 +16,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     let heartbeat = &config.heartbeat;
     url("heartbeat.url", &heartbeat.url, findings);
     let known = ["GET", "POST"].contains(&heartbeat.method.as_str());
-    findings.unless(known, "heartbeat.method", super::quoted(&heartbeat.method), "write \"GET\" or \"POST\"");
+    findings.unless(known, "heartbeat.method", quoted(&heartbeat.method), "write \"GET\" or \"POST\"");
 }
 
 fn rules(config: &Config, findings: &mut Findings) {

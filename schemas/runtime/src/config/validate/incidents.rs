@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemas::matcher::{MAX_MATCHER, Matcher};
 
-use super::Findings;
+use super::findings::Findings;
 use crate::config::{Config, InhibitionConfig};
 
 /// The leader looks this often whether its lease must be renewed, and a renewal takes a round trip.

@@ -3,15 +3,14 @@
 mod access;
 mod address;
 mod alerts;
+mod findings;
 mod incidents;
 mod range;
 mod relation;
 
-use std::fmt::Display;
-use std::path::Path;
-
 use super::Config;
 use super::error::ConfigError;
+use findings::{Findings, is_empty, quoted};
 
 /// Everything that is wrong with `config`.
 pub(super) fn check(config: &Config) -> Vec<ConfigError> {
@@ -25,19 +24,6 @@ pub(super) fn check(config: &Config) -> Vec<ConfigError> {
     files(config, &mut findings);
     logs(config, &mut findings);
     findings.0
-}
-
-/// What was found so far.
-struct Findings(Vec<ConfigError>);
-
-impl Findings {
-    /// `found` is shown as it stands: never a secret.
-    fn unless(&mut self, fine: bool, field: &str, found: impl Display, instead: impl Into<String>) {
-        if !fine {
-            let (field, found) = (field.to_owned(), found.to_string());
-            self.0.push(ConfigError::Invalid { field, found, instead: instead.into() });
-        }
-    }
 }
 
 fn files(config: &Config, findings: &mut Findings) {
@@ -66,14 +52,6 @@ fn logs(config: &Config, findings: &mut Findings) {
     let level = tracing_subscriber::EnvFilter::builder().parse(&log.level).is_ok();
     let instead = "write a level (error, warn, info, debug, trace), or a filter like \"info,workers=debug\"";
     findings.unless(level, "log.level", quoted(&log.level), instead);
-}
-
-fn is_empty(path: &Path) -> bool {
-    path.as_os_str().is_empty()
-}
-
-fn quoted(value: impl AsRef<std::ffi::OsStr>) -> String {
-    format!("\"{}\"", value.as_ref().to_string_lossy())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Findings;
+use super::findings::Findings;
 use crate::config::Config;
 use crate::config::tree::leaves;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Findings, is_empty};
+use super::findings::{Findings, is_empty};
 use crate::config::Config;
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {

@@ -8,7 +8,7 @@ use crate::chat::{
     ToolCall, ToolChoice, ToolResult,
 };
 use crate::dialect::anthropic::{NAME, encode_request};
-use crate::state::Warning;
+use crate::warning::Warning;
 
 fn said(role: Role, content: Vec<Block>) -> Message {
     Message { role, content, name: None, extra: Extra::new() }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use strum::IntoEnumIterator;
 
 use crate::dialect::classify::Class;
-use crate::dialect::openai_chat::{CONTEXT_LENGTH_EXCEEDED, classify, encode_error};
+use crate::dialect::openai_chat::{classify, encode_error};
+use crate::dialect::refusal::CONTEXT_LENGTH_EXCEEDED;
 use crate::error::{ErrorCode, Failure};
 
 #[test]

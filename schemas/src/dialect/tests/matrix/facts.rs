@@ -7,7 +7,7 @@ use crate::chat::{
 };
 use crate::delta::annotations;
 use crate::dialect::proof;
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// Something said.
 #[derive(Debug, Clone, PartialEq, Eq)]

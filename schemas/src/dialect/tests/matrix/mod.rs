@@ -15,7 +15,7 @@ use crate::chat::{ChatRequest, ChatResponse};
 use crate::delta::{Assembly, Delta, pieces};
 use crate::dialect::{anthropic, openai_chat, openai_responses};
 use crate::error::Failure;
-use crate::state::Warning;
+use crate::warning::Warning;
 
 /// Something, and the warnings on the way to it.
 type Warned<T> = (T, Vec<Warning>);
