@@ -83,14 +83,15 @@ async fn survives(sessions: usize, disturb: impl AsyncFnOnce(&mut Cluster, Cance
     let mut cluster = plan.set("BREAKER__FAILURES", "100000").start().await;
     let (api, done, began) = (cluster.api(), CancellationToken::new(), Instant::now());
     let mut load = JoinSet::new();
-    let (client, ended) = (api.clone(), done.clone());
+    // Dropped at the end, or when a check fails: either way nothing more is disturbed.
+    let (client, ended) = (api.clone(), done.clone().drop_guard());
     load.spawn(async move {
         let ids = join_all((0..sessions).map(|session| submit_all(client.clone(), session))).await;
         let accepted = began.elapsed();
         for last in ids.iter().filter_map(|ids| ids.last()) {
             client.ended(last).await;
         }
-        ended.cancel();
+        drop(ended);
         (ids, accepted, began.elapsed())
     });
     let deaths = disturb(&mut cluster, done).await;
