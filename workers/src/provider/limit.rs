@@ -21,6 +21,8 @@ use super::route::{Gate, WaitReason};
 
 /// A job that found no place comes back after this long.
 const COME_BACK: Duration = Duration::from_secs(5);
+/// The longest that a provider is left alone because it says so: what asks for more is a mistake, and is asked again then.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// Pauses remembered at most; those that have passed go first.
 const MOST_PAUSES: usize = 4096;
 
@@ -29,8 +31,15 @@ const MOST_PAUSES: usize = 4096;
 pub struct Limits {
     providers: HashMap<String, Limit>,
     /// Until when a model of a provider is left alone, because the provider said so.
-    pauses: Mutex<HashMap<(String, String), Timestamp>>,
+    pauses: Mutex<HashMap<(String, String), Pause>>,
     metrics: ProviderMetrics,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    /// When it was last asked for.
+    since: Timestamp,
+    until: Timestamp,
 }
 
 #[derive(Debug)]
@@ -74,7 +83,7 @@ impl Limits {
     #[must_use]
     pub fn gate(&self, candidate: &Candidate<'_>, now: Timestamp) -> Gate {
         let shut = |at| Gate::Shut { at, reason: WaitReason::RateLimited };
-        let pause = self.pauses().get(&place(candidate)).copied().filter(|until| now < *until);
+        let pause = self.pauses().get(&place(candidate)).map(|pause| pause.until).filter(|until| now < *until);
         let Some(limit) = self.providers.get(&candidate.provider.name) else {
             return pause.map_or(Gate::Free, shut);
         };
@@ -110,16 +119,25 @@ impl Limits {
         Ok(Permit { _place: place })
     }
 
-    /// The provider asked to be left alone until then.
+    /// The provider asked to be left alone until then. It is, for [`LONGEST_PAUSE`] at most.
     pub fn pause(&self, candidate: &Candidate<'_>, until: Timestamp, now: Timestamp) {
         self.count(candidate, "retry_after");
         let mut pauses = self.pauses();
         if pauses.len() >= MOST_PAUSES {
-            pauses.retain(|_, end| now < *end);
+            pauses.retain(|_, pause| now < pause.until);
         }
         if pauses.len() < MOST_PAUSES {
-            let end = pauses.entry(place(candidate)).or_insert(until);
-            *end = until.max(*end);
+            let until = until.min(now.after(LONGEST_PAUSE));
+            let pause = pauses.entry(place(candidate)).or_insert(Pause { since: now, until });
+            *pause = Pause { since: now, until: until.max(pause.until) };
+        }
+    }
+
+    /// A request that was sent at `sent` was answered: a pause that was asked for before is over.
+    pub fn lift(&self, candidate: &Candidate<'_>, sent: Timestamp) {
+        let (mut pauses, place) = (self.pauses(), place(candidate));
+        if pauses.get(&place).is_some_and(|pause| pause.since < sent) {
+            pauses.remove(&place);
         }
     }
 
@@ -127,7 +145,7 @@ impl Limits {
         self.metrics.held_back.with_label_values(&[candidate.provider.name.as_str(), limit]).inc();
     }
 
-    fn pauses(&self) -> MutexGuard<'_, HashMap<(String, String), Timestamp>> {
+    fn pauses(&self) -> MutexGuard<'_, HashMap<(String, String), Pause>> {
         self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

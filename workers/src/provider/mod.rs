@@ -142,14 +142,18 @@ impl Providers {
         flight.inc();
         // Also when the future is dropped in mid-call.
         let _landed = Landed(|| flight.dec());
-        let started = Instant::now();
+        let (started, sent) = (Instant::now(), now());
         let outcome = self.registry.call(&candidate, call, sink).await;
         let (took, ended) = (started.elapsed(), now());
         self.measure(&candidate, &outcome, took);
         self.latencies.observe(&candidate, &outcome, took, ended);
         let verdict = verdict(&outcome);
-        if let Err(CallError { class: Class::Retry { after: Some(after) }, .. }) = &outcome {
-            self.limits.pause(&candidate, ended.after(*after), ended);
+        match &outcome {
+            Ok(_) => self.limits.lift(&candidate, sent),
+            Err(CallError { class: Class::Retry { after: Some(after) }, .. }) => {
+                self.limits.pause(&candidate, ended.after(*after), ended);
+            }
+            Err(_) => {}
         }
         self.breakers.judge(&candidate.provider.name, &candidate.upstream, ticket, verdict, ended).await;
         outcome

@@ -12,6 +12,7 @@ use schemas::state::{Attempt, Outcome};
 use schemas::timestamp::Timestamp;
 
 use super::breaker::Verdict;
+use super::limit::LONGEST_PAUSE;
 use super::route::WaitReason;
 
 /// Doublings after which a wait has long reached its maximum.
@@ -65,7 +66,7 @@ impl Round {
             Class::Retry { after } => {
                 let limited = failure.code == ErrorCode::ProviderRateLimited;
                 self.waits.push(Wait {
-                    not_before: now.after(after.unwrap_or_default()),
+                    not_before: now.after(after.unwrap_or_default().min(LONGEST_PAUSE)),
                     back_off: true,
                     reason: if limited { WaitReason::RateLimited } else { WaitReason::Retry },
                 });
@@ -207,7 +208,7 @@ mod tests {
             max: Duration::from_secs(30),
             inline_max: Duration::from_secs(2),
         };
-        Retries::new(config, Duration::from_secs(3600))
+        Retries::new(config, Duration::from_secs(86_400))
     }
 
     fn attempt(provider: &str, delivery: u128, code: ErrorCode) -> Attempt {

@@ -88,6 +88,22 @@ async fn a_pause_that_the_provider_asked_for_holds_its_model_only() {
 }
 
 #[tokio::test]
+async fn a_pause_is_bounded_and_over_with_the_next_answer() {
+    let catalog = limited("");
+    let limits = Limits::new(&catalog, None, metrics());
+    let model = best(&catalog, "m1");
+    limits.pause(&model, NOW.after(Duration::from_secs(1_754_000_000)), NOW);
+    let hour = NOW.after(Duration::from_secs(3600));
+    assert_eq!(limits.gate(&model, NOW), Gate::Shut { at: hour, reason: WaitReason::RateLimited });
+    assert_eq!(limits.gate(&model, hour), Gate::Free);
+    limits.lift(&best(&catalog, "m2"), NOW.after(Duration::from_secs(1)));
+    limits.lift(&model, NOW);
+    assert_ne!(limits.gate(&model, NOW), Gate::Free, "what was sent before says nothing");
+    limits.lift(&model, NOW.after(Duration::from_millis(1)));
+    assert_eq!(limits.gate(&model, NOW), Gate::Free);
+}
+
+#[tokio::test]
 async fn a_fleet_shares_its_minute_through_redis() {
     let redis = Redis::start();
     let catalog = limited("requests_per_minute = 10");

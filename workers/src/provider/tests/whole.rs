@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use schemas::catalog::Candidate;
 use schemas::error::ErrorCode;
 use schemas::timestamp::Timestamp;
 use tokio::sync::mpsc;
@@ -45,10 +46,13 @@ impl Fixture {
     /// Asks the best candidate.
     async fn ask(&self, model: &str, now: Timestamp) -> Result<Result<Answer, CallError>, Held> {
         let Route::Go(candidates) = self.providers.route(model, None, now) else { panic!("nobody can be asked") };
-        let candidate = candidates.into_iter().next().unwrap();
+        self.ask_of(&candidates[0], now).await
+    }
+
+    async fn ask_of(&self, candidate: &Candidate<'_>, now: Timestamp) -> Result<Result<Answer, CallError>, Held> {
         let admitted = self.providers.admit(candidate.clone(), Duration::ZERO, now).await?;
         let request = asking("one two three", false);
-        Ok(self.providers.call(admitted, &call(&request, &candidate), None, || now).await)
+        Ok(self.providers.call(admitted, &call(&request, candidate), None, || now).await)
     }
 }
 
@@ -100,6 +104,28 @@ async fn retry_after_holds_the_model_for_every_job() {
     assert_eq!(fixture.route("echo-retryafter-30s", NOW), ["30 rate_limited"]);
     assert_eq!(fixture.route("echo", NOW), ["echo"]);
     assert_eq!(fixture.route("gpt-4o", NOW), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn an_answer_ends_the_pause() {
+    let refused = AtomicU32::new(0);
+    let fake = Fake::start(move |asked| match refused.fetch_add(1, Ordering::Relaxed) {
+        0 => {
+            let mut answer = respond(429, "text/plain", "later");
+            answer.headers_mut().insert("retry-after", "1754000000".parse().unwrap());
+            answer
+        }
+        _ => proper(asked, "back"),
+    })
+    .await;
+    let fixture = Fixture::new(&fake.entry(""));
+    let Route::Go(candidates) = fixture.providers.route("m", None, NOW) else { panic!("unknown") };
+    fixture.ask_of(&candidates[0], NOW).await.unwrap().unwrap_err();
+    assert_eq!(fixture.route("m", NOW), ["3600 rate_limited"]);
+    // It was routed before the refusal, and sent after it.
+    let later = NOW.after(Duration::from_secs(1));
+    fixture.ask_of(&candidates[0], later).await.unwrap().unwrap();
+    assert_eq!(fixture.route("m", later), ["p"]);
 }
 
 #[tokio::test]
