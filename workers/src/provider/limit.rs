@@ -56,6 +56,13 @@ struct Minute {
     full_until: AtomicI64,
 }
 
+/// A place at a provider, taken before it is known what will be sent.
+#[derive(Debug)]
+pub struct Place {
+    provider: String,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
 /// The right to send one request; its place is free again when this is dropped.
 #[derive(Debug)]
 pub struct Permit {
@@ -94,16 +101,38 @@ impl Limits {
         }
     }
 
-    /// Takes a place, waiting up to `patience` for one, and then one request of this minute.
+    /// Takes a place at `candidate`'s provider if one is free.
+    #[must_use]
+    pub fn place(&self, candidate: &Candidate<'_>) -> Option<Place> {
+        let name = &candidate.provider.name;
+        let permit = match self.providers.get(name).and_then(|limit| limit.places.as_ref()) {
+            Some(places) => Some(Arc::clone(places).try_acquire_owned().ok()?),
+            None => None,
+        };
+        Some(Place { provider: name.clone(), permit })
+    }
+
+    /// Takes one request of this minute, in `place` if that is one of this provider, else in another one, waited for up to
+    /// `patience`.
     ///
     /// # Errors
     /// When to ask again.
-    pub async fn acquire(&self, candidate: &Candidate<'_>, patience: Duration, now: Timestamp) -> Result<Permit, Held> {
+    pub async fn acquire(
+        &self,
+        candidate: &Candidate<'_>,
+        place: Option<Place>,
+        patience: Duration,
+        now: Timestamp,
+    ) -> Result<Permit, Held> {
         let Some(limit) = self.providers.get(&candidate.provider.name) else {
             return Ok(Permit { _place: None });
         };
         let started = Instant::now();
-        let Ok(place) = limit.place(patience).await else {
+        let place = match place.filter(|place| place.provider == candidate.provider.name) {
+            Some(place) => Ok(place.permit),
+            None => limit.place(patience).await,
+        };
+        let Ok(place) = place else {
             self.count(candidate, "concurrency");
             let until = now.after(started.elapsed()).after(COME_BACK);
             return Err(Held { until, reason: WaitReason::ProviderBusy });

@@ -52,10 +52,7 @@ impl Lines {
 
     fn with<T>(&self, provider: &str, work: impl FnOnce(&mut Line) -> T) -> T {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !lines.contains_key(provider) {
-            lines.insert(provider.to_owned(), Line::default());
-        }
-        lines.get_mut(provider).map_or_else(|| work(&mut Line::default()), work)
+        work(lines.entry(provider.to_owned()).or_default())
     }
 }
 
@@ -64,9 +61,10 @@ impl Line {
         while self.back.peek().is_some_and(|Reverse(moment)| *moment <= now) {
             self.back.pop();
         }
-        let call = self.call.map_or(UNMEASURED, Duration::from_secs_f64).clamp(SHORTEST_CALL, LONGEST_CALL);
+        let seconds = self.call.unwrap_or(UNMEASURED.as_secs_f64());
+        let call = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_CALL).clamp(SHORTEST_CALL, LONGEST_CALL);
         let length = u32::try_from(self.back.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let share = call.saturating_mul(length) / places.saturating_mul(ASK_FOR_ONE.try_into().unwrap_or(NonZeroU32::MIN));
+        let share = call.saturating_mul(length) / ASK_FOR_ONE / places.get();
         let wait = jittered(share.clamp(SHORTEST_CALL, LONGEST_WAIT), bits);
         if self.back.len() < MOST_COUNTED {
             self.back.push(Reverse(now.after(wait)));
@@ -128,7 +126,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_wait_is_without_bound(
-            places in 1..=u32::MAX, took in prop::option::of(any::<Duration>()), joins in prop::collection::vec(any::<u64>(), 1..300),
+            places in 1..=u32::MAX,
+            took in prop::option::of(any::<Duration>()),
+            joins in prop::collection::vec(any::<u64>(), 1..300),
         ) {
             let lines = Lines::default();
             if let Some(took) = took {

@@ -9,6 +9,7 @@ mod http;
 pub mod latency;
 pub mod limit;
 mod limit_shared;
+mod line;
 pub mod metrics;
 pub mod order;
 pub mod redis_link;
@@ -22,6 +23,7 @@ pub mod transport;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use schemas::catalog::Candidate;
@@ -37,7 +39,8 @@ use breaker::{Ticket, Verdict};
 use breaker_share::BreakerShare;
 use call::{Answer, Call, CallError};
 use latency::Latencies;
-use limit::{Held, Limits, Permit};
+use limit::{Held, Limits, Permit, Place};
+use line::Lines;
 use metrics::ProviderMetrics;
 use registry::Registry;
 use route::{Gate, Route, WaitReason};
@@ -49,6 +52,7 @@ pub struct Providers {
     limits: Limits,
     breakers: BreakerShare,
     latencies: Latencies,
+    lines: Lines,
     metrics: ProviderMetrics,
 }
 
@@ -72,7 +76,7 @@ impl Providers {
                 metrics.circuit_breaker.with_label_values(&[provider.name.as_str(), upstream]);
             }
         }
-        Self { registry, limits, breakers, latencies: Latencies::default(), metrics }
+        Self { registry, limits, breakers, latencies: Latencies::default(), lines: Lines::default(), metrics }
     }
 
     /// The providers' data and clients.
@@ -103,7 +107,25 @@ impl Providers {
         })
     }
 
-    /// Takes the right to send one request, waiting up to `patience` for a place. Record the attempt after this and
+    /// Takes a place at the first of `candidates` that has one; it comes first of them then.
+    ///
+    /// # Errors
+    /// When all are full: how long to put the job off.
+    pub fn take_place(&self, candidates: &mut [Candidate<'_>], now: Timestamp) -> Result<Place, Duration> {
+        for index in 0..candidates.len() {
+            if let Some(place) = candidates.get(index).and_then(|candidate| self.limits.place(candidate)) {
+                candidates[..=index].rotate_right(1);
+                return Ok(place);
+            }
+        }
+        let Some(first) = candidates.first() else { return Err(Duration::ZERO) };
+        let provider = first.provider;
+        self.metrics.held_back.with_label_values(&[provider.name.as_str(), "concurrency"]).inc();
+        let places = NonZeroU32::new(provider.max_concurrency).unwrap_or(NonZeroU32::MIN);
+        Err(self.lines.join(&provider.name, places, now, runtime::clock::random_bits() as u64))
+    }
+
+    /// Takes the right to send one request, in `place` or waiting up to `patience` for another one. Record the attempt after this and
     /// before [`Self::call`]. Limits come first, so that no probe is claimed that cannot be sent.
     ///
     /// # Errors
@@ -111,10 +133,11 @@ impl Providers {
     pub async fn admit<'a>(
         &self,
         candidate: Candidate<'a>,
+        place: Option<Place>,
         patience: Duration,
         now: Timestamp,
     ) -> Result<Admitted<'a>, Held> {
-        let permit = self.limits.acquire(&candidate, patience, now).await?;
+        let permit = self.limits.acquire(&candidate, place, patience, now).await?;
         let probe = runtime::clock::random_bits() as u64;
         let admitted = self.breakers.admit(&candidate.provider.name, &candidate.upstream, now, probe).await;
         match admitted {
@@ -149,7 +172,10 @@ impl Providers {
         self.latencies.observe(&candidate, &outcome, took, ended);
         let verdict = verdict(&outcome);
         match &outcome {
-            Ok(_) => self.limits.lift(&candidate, sent),
+            Ok(_) => {
+                self.limits.lift(&candidate, sent);
+                self.lines.answered(&candidate.provider.name, took);
+            }
             Err(CallError { class: Class::Retry { after: Some(after) }, .. }) => {
                 self.limits.pause(&candidate, ended.after(*after), ended);
             }

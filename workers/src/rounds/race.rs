@@ -56,7 +56,7 @@ impl<'a> Rounds<'a> {
     async fn ready_beside(&self, left: &mut VecDeque<Candidate<'a>>) -> Option<Ready<'a>> {
         for index in 0..left.len() {
             let candidate = left.get(index)?.clone();
-            if let Ok(ready) = self.ready(candidate, std::time::Duration::ZERO).await {
+            if let Ok(ready) = self.ready(candidate, None, std::time::Duration::ZERO).await {
                 left.remove(index);
                 return Some(ready);
             }

@@ -26,7 +26,7 @@ fn link(redis: &Redis) -> Arc<RedisLink> {
 }
 
 async fn take(limits: &Limits, catalog: &Catalog) -> Result<(), Held> {
-    limits.acquire(&best(catalog, "m"), Duration::ZERO, NOW).await.map(drop)
+    limits.acquire(&best(catalog, "m"), None, Duration::ZERO, NOW).await.map(drop)
 }
 
 #[tokio::test]
@@ -34,14 +34,28 @@ async fn a_place_is_free_again_when_its_permit_is_dropped() {
     let catalog = limited("max_concurrency = 2");
     let limits = Limits::new(&catalog, None, metrics());
     let candidate = best(&catalog, "m");
-    let first = limits.acquire(&candidate, Duration::ZERO, NOW).await.unwrap();
-    let _second = limits.acquire(&candidate, Duration::ZERO, NOW).await.unwrap();
+    let first = limits.acquire(&candidate, None, Duration::ZERO, NOW).await.unwrap();
+    let _second = limits.acquire(&candidate, None, Duration::ZERO, NOW).await.unwrap();
     assert_eq!(limits.gate(&candidate, NOW), Gate::Busy);
-    let held = limits.acquire(&candidate, Duration::ZERO, NOW).await.unwrap_err();
+    let held = limits.acquire(&candidate, None, Duration::ZERO, NOW).await.unwrap_err();
     assert_eq!(held.reason, WaitReason::ProviderBusy);
     assert!(held.until > NOW);
     drop(first);
     assert_eq!(limits.gate(&candidate, NOW), Gate::Free);
+}
+
+#[tokio::test]
+async fn a_place_that_was_taken_before_is_the_requests_own() {
+    let catalog = limited("max_concurrency = 1");
+    let limits = Limits::new(&catalog, None, metrics());
+    let candidate = best(&catalog, "m");
+    let place = limits.place(&candidate).unwrap();
+    assert!(limits.place(&candidate).is_none());
+    assert_eq!(limits.gate(&candidate, NOW), Gate::Busy);
+    let permit = limits.acquire(&candidate, Some(place), Duration::ZERO, NOW).await.unwrap();
+    assert!(limits.place(&candidate).is_none());
+    drop(permit);
+    assert!(limits.place(&candidate).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,12 +63,12 @@ async fn who_is_patient_gets_the_next_place() {
     let catalog = limited("max_concurrency = 1");
     let limits = Limits::new(&catalog, None, metrics());
     let candidate = best(&catalog, "m");
-    let first = limits.acquire(&candidate, Duration::ZERO, NOW).await.unwrap();
+    let first = limits.acquire(&candidate, None, Duration::ZERO, NOW).await.unwrap();
     let release = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         drop(first);
     };
-    let (second, ()) = tokio::join!(limits.acquire(&candidate, Duration::from_secs(2), NOW), release);
+    let (second, ()) = tokio::join!(limits.acquire(&candidate, None, Duration::from_secs(2), NOW), release);
     assert!(second.is_ok());
 }
 

@@ -50,7 +50,7 @@ impl Fixture {
     }
 
     async fn ask_of(&self, candidate: &Candidate<'_>, now: Timestamp) -> Result<Result<Answer, CallError>, Held> {
-        let admitted = self.providers.admit(candidate.clone(), Duration::ZERO, now).await?;
+        let admitted = self.providers.admit(candidate.clone(), None, Duration::ZERO, now).await?;
         let request = asking("one two three", false);
         Ok(self.providers.call(admitted, &call(&request, candidate), None, || now).await)
     }
@@ -137,8 +137,34 @@ async fn an_open_breaker_of_the_only_provider_means_wait() {
     }
     assert_eq!(fixture.route("echo-fail-500", NOW), ["60 breaker_open"]);
     // Who routed before it opened is refused at the door.
-    let held = fixture.providers.admit(candidates[0].clone(), Duration::ZERO, NOW).await.unwrap_err();
+    let held = fixture.providers.admit(candidates[0].clone(), None, Duration::ZERO, NOW).await.unwrap_err();
     assert_eq!(held, Held { until: NOW.after(Duration::from_secs(60)), reason: WaitReason::BreakerOpen });
+}
+
+#[tokio::test]
+async fn a_place_is_taken_where_one_is_free() {
+    let entry = |name: &str, priority: u32| {
+        format!(
+            "[[provider]]\nname = \"{name}\"\ndialect = \"echo\"\nmax_concurrency = 1\npriority = {priority}\n\
+             [[provider.model]]\nname = \"m\"\n"
+        )
+    };
+    let fixture = Fixture::new(&(entry("a", 1) + &entry("b", 2) + &entry("c", 3)));
+    let Route::Go(mut candidates) = fixture.providers.route("m", None, NOW) else { panic!("unknown") };
+    let order = |candidates: &[Candidate<'_>]| -> Vec<String> {
+        candidates.iter().map(|candidate| candidate.provider.name.clone()).collect()
+    };
+    let first = fixture.providers.take_place(&mut candidates, NOW).unwrap();
+    assert_eq!(order(&candidates), ["a", "b", "c"]);
+    let _second = fixture.providers.take_place(&mut candidates, NOW).unwrap();
+    assert_eq!(order(&candidates), ["b", "a", "c"]);
+    let _third = fixture.providers.take_place(&mut candidates, NOW).unwrap();
+    assert_eq!(order(&candidates), ["c", "b", "a"]);
+    let wait = fixture.providers.take_place(&mut candidates, NOW).unwrap_err();
+    assert!(wait > Duration::ZERO && wait < Duration::from_secs(1), "{wait:?}");
+    drop(first);
+    assert!(fixture.providers.take_place(&mut candidates, NOW).is_ok());
+    assert_eq!(order(&candidates), ["a", "c", "b"]);
 }
 
 #[tokio::test]
