@@ -73,8 +73,12 @@ impl<'a> Rounds<'a> {
                 biased;
                 sign = first.sign() => {
                     // A write that nobody waited for would leave the ledger unknown to us.
-                    record.await?;
-                    Some(sign)
+                    match record.await {
+                        Ok(()) => Some(sign),
+                        // An answer outlives its lease: finishing it finds out whose result counts.
+                        Err(Gone::Lost) if sign.is_answer() => return Ok(Err(sign)),
+                        Err(gone) => return Err(gone),
+                    }
                 }
                 stored = &mut record => stored.map(|()| None)?,
             }
