@@ -25,7 +25,7 @@ const MOST_COUNTED: usize = 16_384;
 
 /// A line for each provider, by its name.
 #[derive(Debug, Default)]
-pub struct Lines(Mutex<HashMap<String, Line>>);
+pub(super) struct Lines(Mutex<HashMap<String, Line>>);
 
 #[derive(Debug, Default)]
 struct Line {
@@ -38,12 +38,12 @@ struct Line {
 impl Lines {
     /// One more job finds the `places` of `provider` taken: how long to put it off. `bits` are random.
     #[must_use]
-    pub fn join(&self, provider: &str, places: NonZeroU32, now: Timestamp, bits: u64) -> Duration {
+    pub(super) fn join(&self, provider: &str, places: NonZeroU32, now: Timestamp, bits: u64) -> Duration {
         self.with(provider, |line| line.join(places, now, bits))
     }
 
     /// A call there was answered, `took` after it was sent.
-    pub fn answered(&self, provider: &str, took: Duration) {
+    pub(super) fn answered(&self, provider: &str, took: Duration) {
         self.with(provider, |line| {
             let took = took.as_secs_f64();
             line.call = Some(line.call.map_or(took, |mean| mean + NEWEST * (took - mean)));
