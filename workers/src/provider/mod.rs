@@ -6,6 +6,7 @@ pub mod breaker_share;
 pub mod call;
 pub mod echo;
 mod http;
+mod label;
 pub mod latency;
 pub mod limit;
 mod limit_shared;
@@ -38,6 +39,7 @@ use tokio::time::Instant;
 use breaker::{Ticket, Verdict};
 use breaker_share::BreakerShare;
 use call::{Answer, Call, CallError};
+use label::Labels;
 use latency::Latencies;
 use limit::{Held, Limits, Permit, Place};
 use line::Lines;
@@ -76,6 +78,7 @@ impl Providers {
                 metrics.circuit_breaker.with_label_values(&[provider.name.as_str(), upstream]);
             }
         }
+        let breakers = breakers.labelled(Labels::of(registry.catalog()));
         Self { registry, limits, breakers, latencies: Latencies::default(), lines: Lines::default(), metrics }
     }
 
