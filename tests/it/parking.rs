@@ -66,3 +66,29 @@ async fn an_outage_of_the_only_provider_fails_no_job() {
     let calls = provider.calls();
     assert!(calls[2].at - calls[1].at >= Duration::from_secs(2), "the open breaker let a call through");
 }
+
+/// Its line waits outside of the slots, and leaves nothing in the ledgers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_provider_stops_no_other() {
+    let full = Provider::start("full").await.limited("max_concurrency = 1");
+    let other = Provider::start("fake").await;
+    full.script("full", [Act::Hold]);
+    let cluster = Cluster::plan().set("WORKER__SLOTS", "4").provider(&full).provider(&other).start().await;
+    let api = cluster.api();
+    let mut line = Vec::new();
+    for number in 0..60 {
+        line.push(api.submit(&prompt("full", &format!("in line {number}"))).await);
+    }
+    full.open(1).await;
+    for number in 0..8 {
+        let job = api.run(&prompt("fake", &format!("beside it {number}"))).await;
+        assert_eq!((&job["status"], outcomes(&job)), (&json!("completed"), vec!["ok"]), "{job}");
+    }
+    full.open(1).await;
+    assert_eq!(full.calls().len(), 1);
+    full.release();
+    for id in &line[..3] {
+        let job = api.ended(id).await;
+        assert_eq!((&job["status"], outcomes(&job)), (&json!("completed"), vec!["ok"]), "{job}");
+    }
+}

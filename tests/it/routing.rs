@@ -141,3 +141,22 @@ async fn a_worker_lost_in_a_race_leaves_two_ambiguous_calls() {
     assert_eq!(job["status"], "completed", "{job}");
     assert_eq!(outcomes(&job), ["ambiguous", "ambiguous", "ok"], "{job}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_outlives_the_lease_that_its_hedge_could_not_be_written_in() {
+    let providers = pair("strategy = \"race\"\nhedge_after = \"1500ms\"", "").await;
+    let [one, two] = &providers;
+    one.script("shared", [Act::Slow(Duration::from_millis(2500))]);
+    let settings = [("WORKER__LEASE", "12s"), ("WORKER__RENEW_EVERY", "4s")];
+    let cluster = cluster(&providers, &settings).await;
+    let api = cluster.api();
+    let id = api.submit(&prompt("shared", "keep what was paid for")).await;
+    one.open(1).await;
+    cluster.nats.pause();
+    ending(one, Ending::Answered).await;
+    cluster.workers[0].counts("portbroker_leases_lost_total", 1).await;
+    cluster.nats.resume();
+    let job = api.ended(&id).await;
+    assert_eq!((&job["status"], outcomes(&job)[0]), (&json!("completed"), "ok"), "{job}");
+    assert_eq!((one.calls().len(), two.calls().len()), (1, 0), "{job}");
+}

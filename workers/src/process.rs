@@ -14,6 +14,7 @@ use tracing::Instrument;
 use crate::account;
 use crate::ending::Ending;
 use crate::flight::Flight;
+use crate::provider::limit::Place;
 use crate::provider::route::Route;
 use crate::rounds::{Rounds, first_plan};
 use crate::session;
@@ -39,14 +40,18 @@ async fn claim_and_run(worker: &Worker, delivery: Delivery) {
         return delivery.put_off(wait).await;
     }
     let (id, head) = (delivery.job.id, delivery.job.head.clone());
-    let route = worker.providers.route(&head.model, head.provider.as_deref(), worker.broker.now());
+    let mut route = worker.providers.route(&head.model, head.provider.as_deref(), worker.broker.now());
+    let place = match take_place(worker, &mut route, head.deadline) {
+        Ok(place) => place,
+        Err(wait) => return delivery.put_off(wait).await,
+    };
     let plan = first_plan(&route);
     let repeated = worker.seen.seen(delivery.job.id).await == Some(true);
     let began = worker.broker.now();
     match delivery.claim(plan.as_ref(), repeated).await {
         Ok(Claimed::Won(lease)) => {
             account::taken_over(worker, &lease, began).await;
-            Box::pin(run(worker, *lease, route, started)).await;
+            Box::pin(run(worker, *lease, (route, place), started)).await;
         }
         Ok(Claimed::Settled(outcome)) => tracing::debug!(outcome, "delivery settled without a claim"),
         Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "job not claimed"),
@@ -54,12 +59,26 @@ async fn claim_and_run(worker: &Worker, delivery: Delivery) {
     session::settle(worker, id, &head).await;
 }
 
-async fn run(worker: &Worker, lease: Lease, route: Route<'_>, started: Instant) {
+/// A place for the first request of `route`, before anything is written for it: a job that finds all of its providers
+/// full would wait in a slot that others need. Past its deadline, its claim ends it.
+///
+/// # Errors
+/// How long to put it off.
+fn take_place(worker: &Worker, route: &mut Route<'_>, deadline: Option<Timestamp>) -> Result<Option<Place>, Duration> {
+    let (Route::Go(candidates), now) = (route, worker.broker.now()) else { return Ok(None) };
+    let left = deadline.map_or(Duration::MAX, |deadline| deadline.since(now));
+    if left.is_zero() {
+        return Ok(None);
+    }
+    worker.providers.take_place(candidates, now).map(Some).map_err(|wait| wait.min(left))
+}
+
+async fn run(worker: &Worker, lease: Lease, way: (Route<'_>, Option<Place>), started: Instant) {
     let _running = Running::enter(worker);
     observe_wait(worker, &lease);
     let flight = Flight::default();
     let outcome = tokio::select! {
-        outcome = Rounds::run(worker, &lease, route, &flight) => outcome,
+        outcome = Rounds::run(worker, &lease, way, &flight) => outcome,
         gone = lease.keep() => Err(gone),
         () = until(worker, lease.job.head.deadline) => {
             account::dropped(worker, &flight, Reason::Cancelled);

@@ -18,7 +18,7 @@ use crate::ending::{Ending, Notes};
 use crate::fit::{self, Fitted};
 use crate::flight::Flight;
 use crate::provider::call::CallError;
-use crate::provider::limit::Held;
+use crate::provider::limit::{Held, Place};
 use crate::provider::retry::{Next, Round};
 use crate::provider::route::Route;
 use crate::session::{self, Loaded};
@@ -50,6 +50,8 @@ pub(crate) struct Rounds<'a> {
     told: Arc<Told>,
     /// The attempt that stands open in the ledger, not yet sent.
     open: Option<Plan>,
+    /// Taken before the claim, for the first request.
+    place: Option<Place>,
     notes: Notes,
     /// How long a request may be silent before another is sent beside it.
     hedge_after: Option<Duration>,
@@ -75,7 +77,7 @@ impl<'a> Rounds<'a> {
     pub(crate) async fn run(
         worker: &'a Worker,
         lease: &'a Lease,
-        route: Route<'a>,
+        (route, place): (Route<'a>, Option<Place>),
         flight: &'a Flight,
     ) -> Result<Ending, Gone> {
         let open = first_plan(&route);
@@ -83,7 +85,7 @@ impl<'a> Rounds<'a> {
         match session::load(worker, &lease.job).await {
             Ok(Loaded { request, told, turn }) => {
                 let hedge_after = worker.providers.registry().catalog().routing(&request.model).hedge_after;
-                let rounds = Self { worker, lease, flight, request, told, open, notes, hedge_after };
+                let rounds = Self { worker, lease, flight, request, told, open, place, notes, hedge_after };
                 Ok(rounds.ask_all(route).await?.of_turn(turn))
             }
             Err(failure) => Ok(Ending::failed(failure, flight.all_ends(Outcome::Aborted), notes)),
@@ -158,7 +160,8 @@ impl<'a> Rounds<'a> {
         let plan = plan(&candidate);
         // A busy provider is waited for only when nobody else is left to ask.
         let patience = if left.is_empty() { self.worker.config.retry.inline_max } else { Duration::ZERO };
-        let ready = match self.ready(candidate, patience).await {
+        let place = self.place.take();
+        let ready = match self.ready(candidate, place, patience).await {
             Ok(ready) => ready,
             Err(unready) => return Ok(Asked::Unready(unready)),
         };
@@ -173,13 +176,18 @@ impl<'a> Rounds<'a> {
     }
 
     /// Fits the request to `candidate`'s model and takes the right to send it.
-    async fn ready(&self, candidate: Candidate<'a>, patience: Duration) -> Result<Ready<'a>, Unready> {
+    async fn ready(
+        &self,
+        candidate: Candidate<'a>,
+        place: Option<Place>,
+        patience: Duration,
+    ) -> Result<Ready<'a>, Unready> {
         let worker = self.worker;
         let fitted = fit::fit(worker, &self.request, &self.told, &candidate, &self.lease.job.context).await;
         let Fitted { request, report, summary_turns, warnings, estimated, .. } = fitted.map_err(Unready::Unfit)?;
         let warnings = self.lease.job.warnings.iter().cloned().chain(warnings).collect();
         let notes = Notes { context: Some(report), summary_turns, warnings, trace: None, estimated };
-        let admitted = worker.providers.admit(candidate, patience, worker.broker.now()).await;
+        let admitted = worker.providers.admit(candidate, place, patience, worker.broker.now()).await;
         Ok(Ready { admitted: admitted.map_err(Unready::Held)?, request, notes })
     }
 

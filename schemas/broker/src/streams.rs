@@ -13,6 +13,9 @@ use strum::IntoEnumIterator;
 
 use crate::error::BrokerError;
 
+/// A breaker that nothing changed for so long is forgotten: clients may make up names of models, one breaker each.
+const BREAKERS_KEPT: Duration = Duration::from_secs(6 * 3600);
+
 /// Creates what is missing and brings what is there up to these settings.
 pub(crate) async fn set_up(js: &Context, config: &Config) -> Result<(), BrokerError> {
     let limits = &config.streams;
@@ -25,9 +28,9 @@ pub(crate) async fn set_up(js: &Context, config: &Config) -> Result<(), BrokerEr
     if !config.ingress.retry_join.is_zero() {
         ensure(js, retries(config)).await?;
     }
-    for bucket in [subject::BREAKERS, subject::INCIDENTS] {
-        ensure_bucket(js, bucket, Duration::ZERO, limits).await?;
-    }
+    let breakers_kept = BREAKERS_KEPT.max(config.breaker.open_for.saturating_mul(2));
+    ensure_bucket(js, subject::BREAKERS, breakers_kept, limits).await?;
+    ensure_bucket(js, subject::INCIDENTS, Duration::ZERO, limits).await?;
     ensure_bucket(js, subject::SESSIONS, config.sessions.idle_expiry, limits).await?;
     ensure_objects(js, subject::BODIES, limits.retention, -1, limits).await?;
     ensure_objects(js, subject::DEAD_BODIES, limits.dead_max_age, limits.dead_max_bytes, limits).await?;

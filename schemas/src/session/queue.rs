@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::JobId;
 
-/// What each turn ahead is waited for.
-const STEP: Duration = Duration::from_millis(100);
+/// How soon the next one looks again: so long does a session idle between two turns.
+const NEXT: Duration = Duration::from_millis(250);
+/// What each turn ahead is waited for by those behind the next one, which only have to become the next one in time.
+const STEP: Duration = Duration::from_secs(1);
 /// The longest wait before a turn looks again.
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// The jobs that wait for their turn, the oldest first. The first one runs, may run, or has run and is not settled yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -66,5 +68,8 @@ impl TurnQueue {
 /// How long a turn with so many others before it waits until it looks again.
 #[must_use]
 pub fn patience(ahead: usize) -> Duration {
-    STEP.saturating_mul(u32::try_from(ahead.max(1)).unwrap_or(u32::MAX)).min(LONGEST)
+    match u32::try_from(ahead).unwrap_or(u32::MAX) {
+        0 | 1 => NEXT,
+        ahead => STEP.saturating_mul(ahead).min(LONGEST),
+    }
 }

@@ -173,9 +173,9 @@ fn roles_are_checked() {
 }
 
 #[test]
-fn waits_grow_up_to_a_second() {
-    let millis: Vec<_> = [0, 1, 5, 10, 1000].map(|ahead| patience(ahead).as_millis()).to_vec();
-    assert_eq!(millis, [100, 100, 500, 1000, 1000]);
+fn the_next_one_looks_often_and_those_behind_it_seldom() {
+    let millis: Vec<_> = [0, 1, 2, 5, 30, 1000].map(|ahead| patience(ahead).as_millis()).to_vec();
+    assert_eq!(millis, [250, 250, 2000, 5000, 30_000, 30_000]);
 }
 
 #[test]

@@ -85,6 +85,7 @@ pub struct Provider {
     port: u16,
     forgiving: bool,
     models: String,
+    limits: String,
     _server: JoinSet<()>,
 }
 
@@ -148,7 +149,7 @@ impl Provider {
         server.spawn(async move {
             axum::serve(listener, router).await.expect("the fake provider serves");
         });
-        Self { shared, port, forgiving: false, models: String::new(), _server: server }
+        Self { shared, port, forgiving: false, models: String::new(), limits: String::new(), _server: server }
     }
 
     /// Does not fail the test for requests that it refused.
@@ -162,6 +163,13 @@ impl Provider {
     #[must_use]
     pub fn serving(mut self, model: &str) -> Self {
         self.models.push_str(&format!("[[provider.model]]\n{model}\n"));
+        self
+    }
+
+    /// Has these fields, too, in a providers file.
+    #[must_use]
+    pub fn limited(mut self, fields: &str) -> Self {
+        self.limits.push_str(fields);
         self
     }
 
@@ -206,6 +214,7 @@ dialect = "{dialect}"
 base_url = "http://127.0.0.1:{port}/v1"
 credential = "{credential}"
 quirks = {{ idempotency_key = true }}
+{}
 [[provider.model]]
 name = "{name}"
 input_price = 2.0
@@ -213,7 +222,7 @@ output_price = 8.0
 [[provider.model]]
 name = "{name}-*"
 {}"#,
-            self.models
+            self.limits, self.models
         )
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::breaker::{Admission, Breaker, Ticket, Verdict};
+use super::label::Labels;
 use super::metrics::ProviderMetrics;
 use super::transition::Transition;
 
@@ -32,6 +33,7 @@ pub struct BreakerShare {
     timeout: Duration,
     known: Mutex<HashMap<String, Known>>,
     transitions: mpsc::Sender<Transition>,
+    labels: Labels,
     metrics: ProviderMetrics,
 }
 
@@ -60,7 +62,13 @@ impl BreakerShare {
         transitions: mpsc::Sender<Transition>,
         metrics: ProviderMetrics,
     ) -> Self {
-        Self { config, store, timeout, known: Mutex::default(), transitions, metrics }
+        Self { config, store, timeout, known: Mutex::default(), transitions, labels: Labels::default(), metrics }
+    }
+
+    /// The same with these labels. Of several models with one label, the series shows the one that changed last.
+    #[must_use]
+    pub(super) fn labelled(self, labels: Labels) -> Self {
+        Self { labels, ..self }
     }
 
     /// When calls may pass again, if they may not at `now`. Asks nobody.
@@ -208,9 +216,17 @@ impl BreakerShare {
     /// Takes in what the bucket says now.
     async fn read(&self, key: &str) -> Option<Known> {
         let store = self.store.as_ref()?;
-        let entry = tokio::time::timeout(self.timeout, store.entry(key)).await.ok()?.ok()??;
-        self.adopt(&entry);
-        self.lock().get(key).copied()
+        let entry = tokio::time::timeout(self.timeout, store.entry(key)).await.ok()?.ok()?;
+        if let Some(entry) = &entry {
+            self.adopt(entry);
+        }
+        let mut all = self.lock();
+        let known = all.get_mut(key)?;
+        if entry.is_none() {
+            // The bucket forgot it with age, and tells nobody: what we know of it stands, and is written anew.
+            known.revision = 0;
+        }
+        Some(*known)
     }
 
     fn adopt(&self, entry: &Entry) {
@@ -234,9 +250,15 @@ impl BreakerShare {
     fn enter(&self, key: &str, record: &BreakerRecord, revision: u64) {
         {
             let mut all = self.lock();
-            let known = all.entry(key.to_owned()).or_default();
-            known.breaker.enter(record.state);
-            known.revision = revision;
+            if all.len() >= MOST_TRACKED && !all.contains_key(key) {
+                all.retain(|_, known| known.breaker.phase() != BreakerPhase::Closed);
+            }
+            // The rest is nobody's fault but a client's that makes names up: the bucket knows them.
+            if all.len() < MOST_TRACKED || all.contains_key(key) {
+                let known = all.entry(key.to_owned()).or_default();
+                known.breaker.enter(record.state);
+                known.revision = revision;
+            }
         }
         self.show(record);
     }
@@ -250,13 +272,13 @@ impl BreakerShare {
     }
 
     fn show(&self, record: &BreakerRecord) {
-        let labels = [record.provider.as_str(), record.model.as_str()];
+        let labels = [record.provider.as_str(), self.labels.model(&record.provider, &record.model)];
         self.metrics.circuit_breaker.with_label_values(&labels).set(record.state.gauge());
     }
 
     fn tell(&self, record: BreakerRecord, shared: bool) {
         let BreakerRecord { provider, model, state } = record;
-        let labels = [provider.as_str(), model.as_str(), state.word()];
+        let labels = [provider.as_str(), self.labels.model(&provider, &model), state.word()];
         self.metrics.breaker_transitions.with_label_values(&labels).inc();
         tracing::info!(provider, model, state = state.word(), shared, "breaker changed");
         if self.transitions.try_send(Transition { provider, model, phase: state, shared }).is_err() {
@@ -266,5 +288,58 @@ impl BreakerShare {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::metrics::Metrics;
+    use schemas::catalog_file;
+
+    use super::*;
+
+    fn share(metrics: &Metrics) -> BreakerShare {
+        let config =
+            BreakerConfig { failures: 3, open_for: Duration::from_secs(60), probe_timeout: Duration::from_secs(30) };
+        let series = ProviderMetrics::register(&metrics.registry, &metrics.chat).unwrap();
+        let (transitions, _) = mpsc::channel(1);
+        BreakerShare::new(config, None, Duration::from_secs(1), transitions, series)
+    }
+
+    fn hear(share: &BreakerShare, model: &str, state: BreakerPhase) {
+        let record = BreakerRecord { provider: "p".to_owned(), model: model.to_owned(), state };
+        share.enter(&breaker::key("p", model), &record, 1);
+    }
+
+    #[test]
+    fn names_that_others_write_are_kept_within_bounds() {
+        let metrics = Metrics::new().unwrap();
+        let share = share(&metrics);
+        let open = BreakerPhase::Open { until: Timestamp::from_millis(60_000) };
+        hear(&share, "known", open);
+        for number in 0..2 * MOST_TRACKED {
+            hear(&share, &format!("closed-{number}"), BreakerPhase::Closed);
+        }
+        assert!(share.lock().len() <= MOST_TRACKED);
+        assert!(share.shut_until("p", "known", Timestamp::from_millis(0)).is_some(), "what is open stays open");
+        for number in 0..2 * MOST_TRACKED {
+            hear(&share, &format!("open-{number}"), open);
+        }
+        assert!(share.lock().len() <= MOST_TRACKED);
+    }
+
+    #[test]
+    fn no_series_carries_a_name_that_a_client_made_up() {
+        let metrics = Metrics::new().unwrap();
+        let file = r#"provider = [{ name = "p", dialect = "echo", model = [{ name = "gpt*" }] }]"#;
+        let share = share(&metrics).labelled(Labels::of(&catalog_file::parse(file, |_| None).unwrap()));
+        for number in 0..100 {
+            let model = format!("gpt-made-up-{number}");
+            hear(&share, &model, BreakerPhase::Closed);
+            let record = BreakerRecord { provider: "p".to_owned(), model, state: BreakerPhase::Closed };
+            share.tell(record, true);
+        }
+        let text = prometheus::TextEncoder::new().encode_to_string(&metrics.registry.gather()).unwrap();
+        assert!(!text.contains("made-up") && text.contains(r#"model="gpt*""#), "{text}");
     }
 }

@@ -21,6 +21,8 @@ use super::route::{Gate, WaitReason};
 
 /// A job that found no place comes back after this long.
 const COME_BACK: Duration = Duration::from_secs(5);
+/// The longest that a provider is left alone because it says so: what asks for more is a mistake, and is asked again then.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// Pauses remembered at most; those that have passed go first.
 const MOST_PAUSES: usize = 4096;
 
@@ -29,8 +31,15 @@ const MOST_PAUSES: usize = 4096;
 pub struct Limits {
     providers: HashMap<String, Limit>,
     /// Until when a model of a provider is left alone, because the provider said so.
-    pauses: Mutex<HashMap<(String, String), Timestamp>>,
+    pauses: Mutex<HashMap<(String, String), Pause>>,
     metrics: ProviderMetrics,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    /// When it was last asked for.
+    since: Timestamp,
+    until: Timestamp,
 }
 
 #[derive(Debug)]
@@ -45,6 +54,13 @@ struct Minute {
     shared: Option<SharedMinute>,
     /// Milliseconds since the Unix epoch: no request fits before.
     full_until: AtomicI64,
+}
+
+/// A place at a provider, taken before it is known what will be sent.
+#[derive(Debug)]
+pub struct Place {
+    provider: String,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The right to send one request; its place is free again when this is dropped.
@@ -74,7 +90,7 @@ impl Limits {
     #[must_use]
     pub fn gate(&self, candidate: &Candidate<'_>, now: Timestamp) -> Gate {
         let shut = |at| Gate::Shut { at, reason: WaitReason::RateLimited };
-        let pause = self.pauses().get(&place(candidate)).copied().filter(|until| now < *until);
+        let pause = self.pauses().get(&place(candidate)).map(|pause| pause.until).filter(|until| now < *until);
         let Some(limit) = self.providers.get(&candidate.provider.name) else {
             return pause.map_or(Gate::Free, shut);
         };
@@ -85,16 +101,38 @@ impl Limits {
         }
     }
 
-    /// Takes a place, waiting up to `patience` for one, and then one request of this minute.
+    /// Takes a place at `candidate`'s provider if one is free.
+    #[must_use]
+    pub fn place(&self, candidate: &Candidate<'_>) -> Option<Place> {
+        let name = &candidate.provider.name;
+        let permit = match self.providers.get(name).and_then(|limit| limit.places.as_ref()) {
+            Some(places) => Some(Arc::clone(places).try_acquire_owned().ok()?),
+            None => None,
+        };
+        Some(Place { provider: name.clone(), permit })
+    }
+
+    /// Takes one request of this minute, in `place` if that is one of this provider, else in another one, waited for up to
+    /// `patience`.
     ///
     /// # Errors
     /// When to ask again.
-    pub async fn acquire(&self, candidate: &Candidate<'_>, patience: Duration, now: Timestamp) -> Result<Permit, Held> {
+    pub async fn acquire(
+        &self,
+        candidate: &Candidate<'_>,
+        place: Option<Place>,
+        patience: Duration,
+        now: Timestamp,
+    ) -> Result<Permit, Held> {
         let Some(limit) = self.providers.get(&candidate.provider.name) else {
             return Ok(Permit { _place: None });
         };
         let started = Instant::now();
-        let Ok(place) = limit.place(patience).await else {
+        let place = match place.filter(|place| place.provider == candidate.provider.name) {
+            Some(place) => Ok(place.permit),
+            None => limit.place(patience).await,
+        };
+        let Ok(place) = place else {
             self.count(candidate, "concurrency");
             let until = now.after(started.elapsed()).after(COME_BACK);
             return Err(Held { until, reason: WaitReason::ProviderBusy });
@@ -110,16 +148,25 @@ impl Limits {
         Ok(Permit { _place: place })
     }
 
-    /// The provider asked to be left alone until then.
+    /// The provider asked to be left alone until then. It is, for [`LONGEST_PAUSE`] at most.
     pub fn pause(&self, candidate: &Candidate<'_>, until: Timestamp, now: Timestamp) {
         self.count(candidate, "retry_after");
         let mut pauses = self.pauses();
         if pauses.len() >= MOST_PAUSES {
-            pauses.retain(|_, end| now < *end);
+            pauses.retain(|_, pause| now < pause.until);
         }
         if pauses.len() < MOST_PAUSES {
-            let end = pauses.entry(place(candidate)).or_insert(until);
-            *end = until.max(*end);
+            let until = until.min(now.after(LONGEST_PAUSE));
+            let pause = pauses.entry(place(candidate)).or_insert(Pause { since: now, until });
+            *pause = Pause { since: now, until: until.max(pause.until) };
+        }
+    }
+
+    /// A request that was sent at `sent` was answered: a pause that was asked for before is over.
+    pub fn lift(&self, candidate: &Candidate<'_>, sent: Timestamp) {
+        let (mut pauses, place) = (self.pauses(), place(candidate));
+        if pauses.get(&place).is_some_and(|pause| pause.since < sent) {
+            pauses.remove(&place);
         }
     }
 
@@ -127,7 +174,7 @@ impl Limits {
         self.metrics.held_back.with_label_values(&[candidate.provider.name.as_str(), limit]).inc();
     }
 
-    fn pauses(&self) -> MutexGuard<'_, HashMap<(String, String), Timestamp>> {
+    fn pauses(&self) -> MutexGuard<'_, HashMap<(String, String), Pause>> {
         self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

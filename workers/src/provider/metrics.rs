@@ -1,5 +1,5 @@
-//! What is measured of providers. Labels are names from the providers file; only a breaker that changed is labelled with
-//! the model's name at its provider, and their number is bounded.
+//! What is measured of providers. Labels are names from the providers file; a breaker is labelled with the model's name at
+//! its provider, or with the pattern that serves it.
 
 use prometheus::{
     Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,

@@ -6,9 +6,11 @@ pub mod breaker_share;
 pub mod call;
 pub mod echo;
 mod http;
+mod label;
 pub mod latency;
 pub mod limit;
 mod limit_shared;
+mod line;
 pub mod metrics;
 pub mod order;
 pub mod redis_link;
@@ -22,6 +24,7 @@ pub mod transport;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use schemas::catalog::Candidate;
@@ -36,8 +39,10 @@ use tokio::time::Instant;
 use breaker::{Ticket, Verdict};
 use breaker_share::BreakerShare;
 use call::{Answer, Call, CallError};
+use label::Labels;
 use latency::Latencies;
-use limit::{Held, Limits, Permit};
+use limit::{Held, Limits, Permit, Place};
+use line::Lines;
 use metrics::ProviderMetrics;
 use registry::Registry;
 use route::{Gate, Route, WaitReason};
@@ -49,6 +54,7 @@ pub struct Providers {
     limits: Limits,
     breakers: BreakerShare,
     latencies: Latencies,
+    lines: Lines,
     metrics: ProviderMetrics,
 }
 
@@ -72,7 +78,8 @@ impl Providers {
                 metrics.circuit_breaker.with_label_values(&[provider.name.as_str(), upstream]);
             }
         }
-        Self { registry, limits, breakers, latencies: Latencies::default(), metrics }
+        let breakers = breakers.labelled(Labels::of(registry.catalog()));
+        Self { registry, limits, breakers, latencies: Latencies::default(), lines: Lines::default(), metrics }
     }
 
     /// The providers' data and clients.
@@ -103,7 +110,25 @@ impl Providers {
         })
     }
 
-    /// Takes the right to send one request, waiting up to `patience` for a place. Record the attempt after this and
+    /// Takes a place at the first of `candidates` that has one; it comes first of them then.
+    ///
+    /// # Errors
+    /// When all are full: how long to put the job off.
+    pub fn take_place(&self, candidates: &mut [Candidate<'_>], now: Timestamp) -> Result<Place, Duration> {
+        for index in 0..candidates.len() {
+            if let Some(place) = candidates.get(index).and_then(|candidate| self.limits.place(candidate)) {
+                candidates[..=index].rotate_right(1);
+                return Ok(place);
+            }
+        }
+        let Some(first) = candidates.first() else { return Err(Duration::ZERO) };
+        let provider = first.provider;
+        self.metrics.held_back.with_label_values(&[provider.name.as_str(), "concurrency"]).inc();
+        let places = NonZeroU32::new(provider.max_concurrency).unwrap_or(NonZeroU32::MIN);
+        Err(self.lines.join(&provider.name, places, now, runtime::clock::random_bits() as u64))
+    }
+
+    /// Takes the right to send one request, in `place` or waiting up to `patience` for another one. Record the attempt after this and
     /// before [`Self::call`]. Limits come first, so that no probe is claimed that cannot be sent.
     ///
     /// # Errors
@@ -111,10 +136,11 @@ impl Providers {
     pub async fn admit<'a>(
         &self,
         candidate: Candidate<'a>,
+        place: Option<Place>,
         patience: Duration,
         now: Timestamp,
     ) -> Result<Admitted<'a>, Held> {
-        let permit = self.limits.acquire(&candidate, patience, now).await?;
+        let permit = self.limits.acquire(&candidate, place, patience, now).await?;
         let probe = runtime::clock::random_bits() as u64;
         let admitted = self.breakers.admit(&candidate.provider.name, &candidate.upstream, now, probe).await;
         match admitted {
@@ -142,14 +168,21 @@ impl Providers {
         flight.inc();
         // Also when the future is dropped in mid-call.
         let _landed = Landed(|| flight.dec());
-        let started = Instant::now();
+        let (started, sent) = (Instant::now(), now());
         let outcome = self.registry.call(&candidate, call, sink).await;
         let (took, ended) = (started.elapsed(), now());
         self.measure(&candidate, &outcome, took);
         self.latencies.observe(&candidate, &outcome, took, ended);
         let verdict = verdict(&outcome);
-        if let Err(CallError { class: Class::Retry { after: Some(after) }, .. }) = &outcome {
-            self.limits.pause(&candidate, ended.after(*after), ended);
+        match &outcome {
+            Ok(_) => {
+                self.limits.lift(&candidate, sent);
+                self.lines.answered(&candidate.provider.name, took);
+            }
+            Err(CallError { class: Class::Retry { after: Some(after) }, .. }) => {
+                self.limits.pause(&candidate, ended.after(*after), ended);
+            }
+            Err(_) => {}
         }
         self.breakers.judge(&candidate.provider.name, &candidate.upstream, ticket, verdict, ended).await;
         outcome

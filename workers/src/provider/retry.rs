@@ -12,6 +12,7 @@ use schemas::state::{Attempt, Outcome};
 use schemas::timestamp::Timestamp;
 
 use super::breaker::Verdict;
+use super::limit::LONGEST_PAUSE;
 use super::route::WaitReason;
 
 /// Doublings after which a wait has long reached its maximum.
@@ -50,6 +51,7 @@ pub struct Round {
 #[derive(Debug, Clone, Copy)]
 struct Wait {
     not_before: Timestamp,
+    /// It was asked and failed: whatever it says, the wait is not shorter than the pause between rounds.
     back_off: bool,
     reason: WaitReason,
 }
@@ -64,8 +66,8 @@ impl Round {
             Class::Retry { after } => {
                 let limited = failure.code == ErrorCode::ProviderRateLimited;
                 self.waits.push(Wait {
-                    not_before: now.after(after.unwrap_or_default()),
-                    back_off: after.is_none() || !limited,
+                    not_before: now.after(after.unwrap_or_default().min(LONGEST_PAUSE)),
+                    back_off: true,
                     reason: if limited { WaitReason::RateLimited } else { WaitReason::Retry },
                 });
             }
@@ -96,6 +98,10 @@ impl Retries {
     /// the job's attempts, that of this failure included, each ended.
     #[must_use]
     pub fn next(&self, round: &Round, ledger: &[Attempt], left: usize, now: Timestamp) -> Next {
+        let failed = ledger.iter().filter(|attempt| attempt.outcome == Some(Outcome::Failed)).count();
+        if round.last.is_some() && failed >= self.config.max_requests as usize {
+            return fail(round);
+        }
         if !round.fatal && left > 0 {
             return Next::NextCandidate;
         }
@@ -125,7 +131,8 @@ impl Retries {
         }
     }
 
-    /// The wait before round `rounds + 1`: doubling, jittered by half in either direction, never above the maximum.
+    /// The wait before round `rounds + 1`: doubling, jittered by half in either direction, never below the first wait and
+    /// never above the maximum.
     fn pause(&self, rounds: u32) -> Duration {
         let RetryConfig { initial, max, .. } = self.config;
         let mut backoff = ExponentialBackoff {
@@ -138,7 +145,7 @@ impl Retries {
             ..ExponentialBackoff::default()
         };
         let doublings = rounds.clamp(1, MOST_DOUBLINGS);
-        (0..doublings).fold(initial, |_, _| backoff.next_backoff().unwrap_or(max)).min(max)
+        (0..doublings).fold(initial, |_, _| backoff.next_backoff().unwrap_or(max)).clamp(initial.min(max), max)
     }
 }
 
@@ -196,11 +203,12 @@ mod tests {
     fn retries() -> Retries {
         let config = RetryConfig {
             max_attempts: 3,
+            max_requests: 300,
             initial: Duration::from_millis(500),
             max: Duration::from_secs(30),
             inline_max: Duration::from_secs(2),
         };
-        Retries::new(config, Duration::from_secs(3600))
+        Retries::new(config, Duration::from_secs(86_400))
     }
 
     fn attempt(provider: &str, delivery: u128, code: ErrorCode) -> Attempt {
@@ -272,6 +280,35 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_cannot_ask_to_be_asked_at_once() {
+        let limited = ErrorCode::ProviderRateLimited;
+        let wait = |rounds: u128| {
+            let ledger: Vec<_> = (0..rounds).map(|delivery| attempt("a", delivery, limited)).collect();
+            match retries().next(&round(&[(limited, after(0))]), &ledger, 0, NOW) {
+                Next::Again { after } => after,
+                Next::Park { until, .. } => until.since(NOW),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(wait(1) >= Duration::from_millis(500), "{:?}", wait(1));
+        assert!(wait(9) >= Duration::from_secs(15), "{:?}", wait(9));
+    }
+
+    #[test]
+    fn a_ledger_does_not_grow_without_end() {
+        let limited = ErrorCode::ProviderRateLimited;
+        let ledger: Vec<_> = (0..300).map(|delivery| attempt("a", delivery, limited)).collect();
+        let failed = round(&[(limited, after(9))]);
+        assert!(matches!(retries().next(&failed, &ledger[1..], 0, NOW), Next::Park { .. }));
+        let spent = Next::Fail(Failure::new(limited, limited.to_string()));
+        assert_eq!(retries().next(&failed, &ledger, 0, NOW), spent);
+        assert_eq!(retries().next(&failed, &ledger, 2, NOW), spent, "nobody else is asked either");
+        let mut unasked = Round::default();
+        unasked.refuse(NOW.after(Duration::from_secs(9)), WaitReason::BreakerOpen);
+        assert!(matches!(retries().next(&unasked, &ledger, 0, NOW), Next::Park { .. }), "a wait costs nothing");
+    }
+
+    #[test]
     fn an_open_breaker_beside_a_failure_is_waited_for() {
         let sick = ErrorCode::ProviderTimeout;
         let ledger: Vec<_> = (0..9).map(|delivery| attempt("a", delivery, sick)).collect();
@@ -310,8 +347,36 @@ mod tests {
         fn pauses_double_within_their_jitter(rounds in 0..100_u32) {
             let base = Duration::from_millis(500) * 2_u32.pow(rounds.clamp(1, 7) - 1);
             let pause = retries().pause(rounds);
-            prop_assert!(pause >= base.min(Duration::from_secs(30)) / 2, "{pause:?}");
+            prop_assert!(pause >= (base.min(Duration::from_secs(30)) / 2).max(Duration::from_millis(500)), "{pause:?}");
             prop_assert!(pause <= (base * 3 / 2).min(Duration::from_secs(30)) + Duration::from_millis(1), "{pause:?}");
+        }
+
+        /// One provider that answers as it likes, asked by one job for an hour: never oftener than the waits allow, and
+        /// never more than the ledger may hold.
+        #[test]
+        fn no_answers_make_a_job_ask_without_bound(
+            answers in prop::collection::vec((any::<bool>(), prop::option::of(0..3_u64)), 1..40),
+        ) {
+            let (mut now, mut ledger) = (NOW, Vec::new());
+            for (is_limit, asked) in answers.iter().cycle() {
+                let code = if *is_limit { ErrorCode::ProviderRateLimited } else { ErrorCode::ProviderOverloaded };
+                ledger.push(attempt("a", ledger.len() as u128, code));
+                let mut round = Round::default();
+                round.fail(&Failure::new(code, "x"), Class::Retry { after: asked.map(Duration::from_secs) }, now);
+                now = match retries().next(&round, &ledger, 0, now) {
+                    Next::Again { after } => now.after(after),
+                    Next::Park { until, .. } => until,
+                    Next::Fail(_) => break,
+                    Next::NextCandidate => panic!("there is none"),
+                };
+                if now.since(NOW) > Duration::from_secs(3600) {
+                    break;
+                }
+            }
+            // The first waits double to half of the longest within seven; after that each takes at least 15 s.
+            let elapsed = now.since(NOW).as_secs() as usize;
+            prop_assert!(ledger.len() <= 8 + elapsed / 15, "{} attempts in {elapsed} s", ledger.len());
+            prop_assert!(ledger.len() <= 300);
         }
     }
 }

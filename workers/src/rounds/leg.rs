@@ -50,6 +50,13 @@ pub(super) enum Sign {
     End(Box<Result<Answer, CallError>>),
 }
 
+impl Sign {
+    /// Whether it is the whole answer.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::End(outcome) if outcome.is_ok())
+    }
+}
+
 impl<'a> Leg<'a> {
     /// The request of the last attempt of `ledger`.
     pub(super) fn new(worker: &'a Worker, ready: Ready<'a>, id: JobId, ledger: &[Attempt]) -> Self {

@@ -56,7 +56,7 @@ impl<'a> Rounds<'a> {
     async fn ready_beside(&self, left: &mut VecDeque<Candidate<'a>>) -> Option<Ready<'a>> {
         for index in 0..left.len() {
             let candidate = left.get(index)?.clone();
-            if let Ok(ready) = self.ready(candidate, std::time::Duration::ZERO).await {
+            if let Ok(ready) = self.ready(candidate, None, std::time::Duration::ZERO).await {
                 left.remove(index);
                 return Some(ready);
             }
@@ -73,8 +73,12 @@ impl<'a> Rounds<'a> {
                 biased;
                 sign = first.sign() => {
                     // A write that nobody waited for would leave the ledger unknown to us.
-                    record.await?;
-                    Some(sign)
+                    match record.await {
+                        Ok(()) => Some(sign),
+                        // An answer outlives its lease: finishing it finds out whose result counts.
+                        Err(Gone::Lost) if sign.is_answer() => return Ok(Err(sign)),
+                        Err(gone) => return Err(gone),
+                    }
                 }
                 stored = &mut record => stored.map(|()| None)?,
             }

@@ -13,8 +13,10 @@ use crate::find::Sighting;
 
 /// Most looks at the line for one delivery.
 const LOOKS: usize = 16;
-/// A line that stands still for this long may be headed by a job that there is no more.
-const STILL: Duration = Duration::from_secs(5);
+/// A line that stands still for this long may be headed by a job that there is no more: the next one looks.
+pub(super) const STILL: Duration = Duration::from_secs(5);
+/// After this long any other looks, for the next one may be no more either.
+const STILL_LONG: Duration = Duration::from_secs(60);
 
 /// Whether a turn may be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,22 +61,29 @@ impl Sessions {
                 }
                 Place::Behind(ahead) => ahead,
             };
-            if !self.settle_head(&key, &queue).await? {
+            let still = if ahead == 1 { STILL } else { STILL_LONG };
+            if !self.settle_head(&key, &queue, still).await? {
                 return Ok(Gate::Wait(patience(ahead)));
             }
         }
         Ok(Gate::Wait(patience(1)))
     }
 
-    /// Settles the first of the line if it has ended, or is no more. Whether it had.
-    pub(super) async fn settle_head(&self, key: &SessionKey, queue: &Stored<TurnQueue>) -> Result<bool, SessionError> {
+    /// Settles the first of the line if it has ended, or is no more; that is looked for in a line that stood still for
+    /// `still`. Whether it had.
+    pub(super) async fn settle_head(
+        &self,
+        key: &SessionKey,
+        queue: &Stored<TurnQueue>,
+        still: Duration,
+    ) -> Result<bool, SessionError> {
         let Some(head) = queue.value.head() else { return Ok(false) };
         match self.broker.state(head).await? {
             Some(record) if record.state.phase.is_terminal() => {
                 Box::pin(self.settle_turn(key, head, &record)).await?;
             }
             Some(_) => return Ok(false),
-            None if Box::pin(self.is_gone(head, queue)).await? => {
+            None if Box::pin(self.is_gone(head, queue, still)).await? => {
                 tracing::warn!(job_id = %head.job(), session = key.hash(), "a turn is no more: the next one goes on");
                 self.change_queue(key, |queue| queue.without(head)).await?;
             }
@@ -84,9 +93,9 @@ impl Sessions {
     }
 
     /// Nowhere to be found, and not just about to be.
-    async fn is_gone(&self, id: JobId, queue: &Stored<TurnQueue>) -> Result<bool, SessionError> {
-        let still = self.broker.now().since(queue.written_at) >= STILL;
-        Ok(still && matches!(self.broker.find(id).await?, Sighting::Absent))
+    async fn is_gone(&self, id: JobId, queue: &Stored<TurnQueue>, still: Duration) -> Result<bool, SessionError> {
+        let stands = self.broker.now().since(queue.written_at) >= still;
+        Ok(stands && matches!(self.broker.find(id).await?, Sighting::Absent))
     }
 
     async fn has_ended(&self, id: JobId) -> Result<bool, SessionError> {

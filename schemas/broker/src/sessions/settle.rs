@@ -9,6 +9,7 @@ use schemas::session::{Appended, Due, History, Place, SessionKey, Turn, TurnNote
 use schemas::state::{JobResult, Phase};
 
 use super::audit::{Actor, record as audit};
+use super::gate::STILL;
 use super::store::Change;
 use super::{SessionError, Sessions};
 use crate::error::BrokerError;
@@ -26,7 +27,7 @@ impl Sessions {
     pub(super) async fn settle_all(&self, key: &SessionKey) -> Result<(), SessionError> {
         for _ in 0..=self.most_waiting {
             let queue = self.queue(key).await?;
-            if !self.settle_head(key, &queue).await? {
+            if !self.settle_head(key, &queue, STILL).await? {
                 return Ok(());
             }
         }

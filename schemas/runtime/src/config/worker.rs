@@ -55,6 +55,8 @@ pub struct WorkerConfig {
 pub struct RetryConfig {
     /// Failed rounds over all candidates before a job fails for good. Parks for rate limits and open breakers do not count.
     pub max_attempts: u32,
+    /// Failed requests before a job fails for good, rate limits among them: its ledger grows no longer.
+    pub max_requests: u32,
     /// First wait; it doubles.
     #[serde(with = "humantime_serde")]
     pub initial: Duration,

@@ -136,6 +136,21 @@ async fn one_that_missed_the_news_loses_its_write_and_learns() {
     assert_eq!(two.told(), []);
 }
 
+/// As age does, it leaves no mark, and no watch hears of it.
+#[tokio::test]
+async fn a_record_that_the_bucket_forgot_is_written_anew() {
+    let nats = Nats::start();
+    let store = store(&nats).await;
+    let mut worker = Worker::new(Some(store.clone()));
+    worker.fail(3, at(0)).await;
+    store.stream.purge().await.unwrap();
+    let ticket = worker.probe(at(60), 1).await.unwrap();
+    worker.share.judge(PROVIDER, MODEL, ticket, Verdict::Healthy, at(61)).await;
+    assert_eq!(worker.shut(at(61)), None);
+    assert!(worker.told().iter().all(|(_, shared)| *shared));
+    assert!(store.entry(schemas::breaker::key(PROVIDER, MODEL)).await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn with_the_broker_away_each_works_alone_and_joins_again() {
     let mut nats = Nats::start();

@@ -26,7 +26,7 @@ fn link(redis: &Redis) -> Arc<RedisLink> {
 }
 
 async fn take(limits: &Limits, catalog: &Catalog) -> Result<(), Held> {
-    limits.acquire(&best(catalog, "m"), Duration::ZERO, NOW).await.map(drop)
+    limits.acquire(&best(catalog, "m"), None, Duration::ZERO, NOW).await.map(drop)
 }
 
 #[tokio::test]
@@ -34,14 +34,28 @@ async fn a_place_is_free_again_when_its_permit_is_dropped() {
     let catalog = limited("max_concurrency = 2");
     let limits = Limits::new(&catalog, None, metrics());
     let candidate = best(&catalog, "m");
-    let first = limits.acquire(&candidate, Duration::ZERO, NOW).await.unwrap();
-    let _second = limits.acquire(&candidate, Duration::ZERO, NOW).await.unwrap();
+    let first = limits.acquire(&candidate, None, Duration::ZERO, NOW).await.unwrap();
+    let _second = limits.acquire(&candidate, None, Duration::ZERO, NOW).await.unwrap();
     assert_eq!(limits.gate(&candidate, NOW), Gate::Busy);
-    let held = limits.acquire(&candidate, Duration::ZERO, NOW).await.unwrap_err();
+    let held = limits.acquire(&candidate, None, Duration::ZERO, NOW).await.unwrap_err();
     assert_eq!(held.reason, WaitReason::ProviderBusy);
     assert!(held.until > NOW);
     drop(first);
     assert_eq!(limits.gate(&candidate, NOW), Gate::Free);
+}
+
+#[tokio::test]
+async fn a_place_that_was_taken_before_is_the_requests_own() {
+    let catalog = limited("max_concurrency = 1");
+    let limits = Limits::new(&catalog, None, metrics());
+    let candidate = best(&catalog, "m");
+    let place = limits.place(&candidate).unwrap();
+    assert!(limits.place(&candidate).is_none());
+    assert_eq!(limits.gate(&candidate, NOW), Gate::Busy);
+    let permit = limits.acquire(&candidate, Some(place), Duration::ZERO, NOW).await.unwrap();
+    assert!(limits.place(&candidate).is_none());
+    drop(permit);
+    assert!(limits.place(&candidate).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,12 +63,12 @@ async fn who_is_patient_gets_the_next_place() {
     let catalog = limited("max_concurrency = 1");
     let limits = Limits::new(&catalog, None, metrics());
     let candidate = best(&catalog, "m");
-    let first = limits.acquire(&candidate, Duration::ZERO, NOW).await.unwrap();
+    let first = limits.acquire(&candidate, None, Duration::ZERO, NOW).await.unwrap();
     let release = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         drop(first);
     };
-    let (second, ()) = tokio::join!(limits.acquire(&candidate, Duration::from_secs(2), NOW), release);
+    let (second, ()) = tokio::join!(limits.acquire(&candidate, None, Duration::from_secs(2), NOW), release);
     assert!(second.is_ok());
 }
 
@@ -85,6 +99,22 @@ async fn a_pause_that_the_provider_asked_for_holds_its_model_only() {
     assert_eq!(limits.gate(&best(&catalog, "m1"), NOW), shut);
     assert_eq!(limits.gate(&best(&catalog, "m1"), until), Gate::Free);
     assert_eq!(limits.gate(&best(&catalog, "m2"), NOW), Gate::Free);
+}
+
+#[tokio::test]
+async fn a_pause_is_bounded_and_over_with_the_next_answer() {
+    let catalog = limited("");
+    let limits = Limits::new(&catalog, None, metrics());
+    let model = best(&catalog, "m1");
+    limits.pause(&model, NOW.after(Duration::from_secs(1_754_000_000)), NOW);
+    let hour = NOW.after(Duration::from_secs(3600));
+    assert_eq!(limits.gate(&model, NOW), Gate::Shut { at: hour, reason: WaitReason::RateLimited });
+    assert_eq!(limits.gate(&model, hour), Gate::Free);
+    limits.lift(&best(&catalog, "m2"), NOW.after(Duration::from_secs(1)));
+    limits.lift(&model, NOW);
+    assert_ne!(limits.gate(&model, NOW), Gate::Free, "what was sent before says nothing");
+    limits.lift(&model, NOW.after(Duration::from_millis(1)));
+    assert_eq!(limits.gate(&model, NOW), Gate::Free);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use schemas::catalog::Candidate;
 use schemas::error::ErrorCode;
 use schemas::timestamp::Timestamp;
 use tokio::sync::mpsc;
@@ -45,10 +46,13 @@ impl Fixture {
     /// Asks the best candidate.
     async fn ask(&self, model: &str, now: Timestamp) -> Result<Result<Answer, CallError>, Held> {
         let Route::Go(candidates) = self.providers.route(model, None, now) else { panic!("nobody can be asked") };
-        let candidate = candidates.into_iter().next().unwrap();
-        let admitted = self.providers.admit(candidate.clone(), Duration::ZERO, now).await?;
+        self.ask_of(&candidates[0], now).await
+    }
+
+    async fn ask_of(&self, candidate: &Candidate<'_>, now: Timestamp) -> Result<Result<Answer, CallError>, Held> {
+        let admitted = self.providers.admit(candidate.clone(), None, Duration::ZERO, now).await?;
         let request = asking("one two three", false);
-        Ok(self.providers.call(admitted, &call(&request, &candidate), None, || now).await)
+        Ok(self.providers.call(admitted, &call(&request, candidate), None, || now).await)
     }
 }
 
@@ -103,6 +107,28 @@ async fn retry_after_holds_the_model_for_every_job() {
 }
 
 #[tokio::test]
+async fn an_answer_ends_the_pause() {
+    let refused = AtomicU32::new(0);
+    let fake = Fake::start(move |asked| match refused.fetch_add(1, Ordering::Relaxed) {
+        0 => {
+            let mut answer = respond(429, "text/plain", "later");
+            answer.headers_mut().insert("retry-after", "1754000000".parse().unwrap());
+            answer
+        }
+        _ => proper(asked, "back"),
+    })
+    .await;
+    let fixture = Fixture::new(&fake.entry(""));
+    let Route::Go(candidates) = fixture.providers.route("m", None, NOW) else { panic!("unknown") };
+    fixture.ask_of(&candidates[0], NOW).await.unwrap().unwrap_err();
+    assert_eq!(fixture.route("m", NOW), ["3600 rate_limited"]);
+    // It was routed before the refusal, and sent after it.
+    let later = NOW.after(Duration::from_secs(1));
+    fixture.ask_of(&candidates[0], later).await.unwrap().unwrap();
+    assert_eq!(fixture.route("m", later), ["p"]);
+}
+
+#[tokio::test]
 async fn an_open_breaker_of_the_only_provider_means_wait() {
     let fixture = Fixture::new(schemas::catalog_file::DEFAULT);
     let Route::Go(candidates) = fixture.providers.route("echo-fail-500", None, NOW) else { panic!("unknown") };
@@ -111,8 +137,34 @@ async fn an_open_breaker_of_the_only_provider_means_wait() {
     }
     assert_eq!(fixture.route("echo-fail-500", NOW), ["60 breaker_open"]);
     // Who routed before it opened is refused at the door.
-    let held = fixture.providers.admit(candidates[0].clone(), Duration::ZERO, NOW).await.unwrap_err();
+    let held = fixture.providers.admit(candidates[0].clone(), None, Duration::ZERO, NOW).await.unwrap_err();
     assert_eq!(held, Held { until: NOW.after(Duration::from_secs(60)), reason: WaitReason::BreakerOpen });
+}
+
+#[tokio::test]
+async fn a_place_is_taken_where_one_is_free() {
+    let entry = |name: &str, priority: u32| {
+        format!(
+            "[[provider]]\nname = \"{name}\"\ndialect = \"echo\"\nmax_concurrency = 1\npriority = {priority}\n\
+             [[provider.model]]\nname = \"m\"\n"
+        )
+    };
+    let fixture = Fixture::new(&(entry("a", 1) + &entry("b", 2) + &entry("c", 3)));
+    let Route::Go(mut candidates) = fixture.providers.route("m", None, NOW) else { panic!("unknown") };
+    let order = |candidates: &[Candidate<'_>]| -> Vec<String> {
+        candidates.iter().map(|candidate| candidate.provider.name.clone()).collect()
+    };
+    let first = fixture.providers.take_place(&mut candidates, NOW).unwrap();
+    assert_eq!(order(&candidates), ["a", "b", "c"]);
+    let _second = fixture.providers.take_place(&mut candidates, NOW).unwrap();
+    assert_eq!(order(&candidates), ["b", "a", "c"]);
+    let _third = fixture.providers.take_place(&mut candidates, NOW).unwrap();
+    assert_eq!(order(&candidates), ["c", "b", "a"]);
+    let wait = fixture.providers.take_place(&mut candidates, NOW).unwrap_err();
+    assert!(wait > Duration::ZERO && wait < Duration::from_secs(1), "{wait:?}");
+    drop(first);
+    assert!(fixture.providers.take_place(&mut candidates, NOW).is_ok());
+    assert_eq!(order(&candidates), ["a", "c", "b"]);
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ const MAY_BE_NONE: [&str; 13] = [
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Numbers with bounds of their own: field, least, most, and why.
-const BOUNDS: [(&str, i64, i64, &str); 12] = [
+const BOUNDS: [(&str, i64, i64, &str); 13] = [
     ("alerts.max_silences", 1, 10_000, "each is matched against every alert"),
     ("publisher.batch_max", 2, 1000, "the server takes no larger batches"),
     ("publisher.batches_in_flight", 1, 1000, "each is held in memory"),
@@ -47,6 +47,7 @@ const BOUNDS: [(&str, i64, i64, &str); 12] = [
     ("ingress.max_body_bytes", 1, 1 << 30, "a body is held in memory"),
     ("ingress.max_connections", 1, 1_000_000, "each takes a file descriptor"),
     ("ingress.max_json_depth", 1, 128, "the parser goes no deeper"),
+    ("retry.max_requests", 1, 1000, "each stays in the job's record"),
     ("sessions.max_bytes", 1, 700_000, "encrypted, it must fit into a NATS message of 1 MiB"),
     ("sessions.max_turns", 1, 10_000, "each takes some bytes beside its messages"),
     ("sessions.summary_max_tokens", 64, 4096, "a shorter one says nothing, a longer one fills the prompt"),
