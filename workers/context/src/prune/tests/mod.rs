@@ -6,7 +6,9 @@ mod marks;
 use schemas::catalog::Model;
 use schemas::chat::{Block, ChatRequest, Extra, Message, Role, Sampling, ToolCall, ToolResult};
 use schemas::context::{ContextOptions, ContextStrategy};
+use schemas::dialect::openai_responses;
 use schemas::error::{ErrorCode, Failure};
+use serde_json::json;
 
 use super::plan::{Costs, plan_costs};
 use super::*;
@@ -117,6 +119,23 @@ fn results_in_a_users_message_belong_to_the_turn_of_their_calls() {
     let messages = [user("1"), call(&["a"]), carrier, assistant("1"), user("2")];
     assert_eq!(kept_of(&messages, 5).len(), 5);
     assert_eq!(kept_of(&messages, 4), [4]);
+}
+
+/// As OpenAI's models call a hosted tool beside a function, and clients answer both.
+#[test]
+fn the_output_of_a_hosted_tool_belongs_to_the_turn_of_its_call() {
+    let call = |kind: &str, id: &str| json!({"type": kind, "call_id": id, "name": "f", "arguments": "{}"});
+    let output = |kind: &str, id: &str| json!({"type": kind, "call_id": id, "output": "42"});
+    let input = json!([
+        {"role": "user", "content": "1"}, call("function_call", "a"), call("shell_call", "b"),
+        output("shell_call_output", "b"), output("function_call_output", "a"),
+        call("shell_call", "c"), output("shell_call_output", "c"), {"role": "user", "content": "2"},
+    ]);
+    let decoded = openai_responses::decode_request(json!({"model": "m", "input": input})).unwrap();
+    let messages = decoded.request.messages;
+    assert_eq!(kept_of(&messages, 7), [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(kept_of(&messages, 6), [6]);
+    assert_eq!(kept_of(&messages[..6], 6).len(), 6, "in the newest turn");
 }
 
 #[test]
