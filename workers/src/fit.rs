@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use context::{Budget, Counter, Factor, Meter, Pruned, Saved, Tokenizer, budget_for};
 use schemas::catalog::Candidate;
-use schemas::chat::{Block, ChatRequest, Message};
+use schemas::chat::{Block, ChatRequest};
 use schemas::envelope;
 use schemas::error::{ErrorCode, Failure};
 use schemas::job::{ContextOptions, Job, Payload};
@@ -14,12 +14,8 @@ use schemas::state::{ContextReport, Warning};
 
 use crate::provider::echo::{CountTokens, Countable};
 use crate::told::Told;
+use crate::weight::is_large;
 use crate::worker::Worker;
-
-/// Messages from which on counting leaves the async threads.
-const MANY_MESSAGES: usize = 64;
-/// Bytes of text in one request from which on counting leaves the async threads.
-const MANY_BYTES: usize = 64 << 10;
 
 /// A request that fits a model.
 pub(crate) struct Fitted {
@@ -112,12 +108,6 @@ fn is_text(block: &Block) -> bool {
         // What a provider makes of earlier reasoning, it does not say.
         Block::Reasoning(_) | Block::Image { .. } | Block::Document { .. } | Block::Opaque { .. } => false,
     }
-}
-
-fn is_large(request: &ChatRequest) -> bool {
-    let bytes =
-        |message: &Message| message.content.iter().map(|block| block.as_text().map_or(1024, str::len)).sum::<usize>();
-    request.messages.len() >= MANY_MESSAGES || request.messages.iter().map(bytes).sum::<usize>() >= MANY_BYTES
 }
 
 /// Counts for the built-in echo as a tokenizer of its models' name does.

@@ -16,6 +16,7 @@ mod session;
 mod stats;
 mod told;
 mod waste;
+mod weight;
 mod worker;
 
 use std::sync::Arc;
