@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::dialect::classify::{Class, Classified};
-use crate::dialect::openai_chat::CONTEXT_LENGTH_EXCEEDED;
 use crate::dialect::scrub::foreign_text;
-use crate::error::{ErrorCode, Failure};
+use crate::error::{CONTEXT_LENGTH_EXCEEDED, ErrorCode, Failure};
 
 /// Most characters kept of a provider's own message.
 const MAX_MESSAGE: usize = 300;
+
+/// Begins the message of an error about a conversation that is too long.
+const TOO_LONG: &str = "prompt is too long";
 
 /// The types of this API's errors, and the HTTP status of each.
 const TYPES: [(&str, u16); 11] = [
@@ -28,10 +30,15 @@ const TYPES: [(&str, u16); 11] = [
 ];
 
 /// The body of an error answer, and the data of a stream's `error` event. Its HTTP status is
-/// `failure.code.http_status()`; the route adds `request_id`.
+/// `failure.code.http_status()`; the route adds `request_id`. Clients know a conversation that is too long by this API's
+/// own words for it.
 #[must_use]
 pub fn encode_error(failure: &Failure) -> Value {
-    json!({"type": "error", "error": {"type": kind(failure.code), "message": failure.message}})
+    let message = match failure.about_length() {
+        Some(told) => format!("{TOO_LONG}: {told}"),
+        None => failure.message.clone(),
+    };
+    json!({"type": "error", "error": {"type": kind(failure.code), "message": message}})
 }
 
 const fn kind(code: ErrorCode) -> &'static str {
@@ -113,7 +120,7 @@ impl<'a> Told<'a> {
     }
 
     fn is_too_long(&self) -> bool {
-        self.mentions(&["prompt is too long", "exceed context limit", "context window", "input is too long"])
+        self.mentions(&[TOO_LONG, "exceed context limit", "context window", "input is too long"])
     }
 
     fn is_out_of_credit(&self) -> bool {

@@ -6,10 +6,7 @@ use serde_json::{Value, json};
 
 use crate::dialect::classify::{Class, Classified};
 use crate::dialect::scrub::foreign_text;
-use crate::error::{ErrorCode, Failure};
-
-/// Begins the message of a `provider_rejected` for a conversation that is too long, and is its `code` for clients.
-pub const CONTEXT_LENGTH_EXCEEDED: &str = "context_length_exceeded";
+use crate::error::{CONTEXT_LENGTH_EXCEEDED, ErrorCode, Failure};
 
 /// Most characters kept of a provider's own message.
 const MAX_MESSAGE: usize = 300;
@@ -29,7 +26,7 @@ fn code(failure: &Failure) -> &'static str {
         ErrorCode::RateLimited | ErrorCode::ProviderRateLimited => "rate_limit_exceeded",
         ErrorCode::BudgetExceeded => "insufficient_quota",
         ErrorCode::ContentFiltered => "content_filter",
-        _ if failure.message.starts_with(CONTEXT_LENGTH_EXCEEDED) => CONTEXT_LENGTH_EXCEEDED,
+        _ if failure.about_length().is_some() => CONTEXT_LENGTH_EXCEEDED,
         other => other.into(),
     }
 }

@@ -25,7 +25,7 @@ mod words;
 mod tests;
 
 pub use encode::encode_request;
-pub use error::{CONTEXT_LENGTH_EXCEEDED, classify, encode_error};
+pub use error::{classify, encode_error};
 pub(in crate::dialect) use error::{told, within};
 pub use fields::FIELDS;
 pub use request::{KNOWN_FIELDS, decode_request};

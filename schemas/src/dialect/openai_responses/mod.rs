@@ -46,7 +46,7 @@ pub use stream_decoder::StreamDecoder;
 pub use stream_encoder::StreamEncoder;
 
 // Errors have one shape in both of OpenAI's APIs.
-pub use super::openai_chat::{CONTEXT_LENGTH_EXCEEDED, classify, encode_error};
+pub use super::openai_chat::{classify, encode_error};
 
 use crate::chat::ChatRequest;
 use crate::error::Failure;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use strum::IntoEnumIterator;
 
 use crate::dialect::classify::Class;
-use crate::dialect::openai_chat::{CONTEXT_LENGTH_EXCEEDED, classify, encode_error};
-use crate::error::{ErrorCode, Failure};
+use crate::dialect::openai_chat::{classify, encode_error};
+use crate::error::{CONTEXT_LENGTH_EXCEEDED, ErrorCode, Failure};
 
 #[test]
 fn the_body_of_every_code() {

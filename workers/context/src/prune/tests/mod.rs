@@ -6,7 +6,7 @@ mod marks;
 use schemas::catalog::Model;
 use schemas::chat::{Block, ChatRequest, Extra, Message, Role, Sampling, ToolCall, ToolResult};
 use schemas::context::{ContextOptions, ContextStrategy};
-use schemas::dialect::openai_responses;
+use schemas::dialect::{anthropic, openai_responses};
 use schemas::error::{ErrorCode, Failure};
 use serde_json::json;
 
@@ -207,9 +207,14 @@ fn a_refusal_names_the_sizes() {
     assert_eq!((failure.code, failure.param.as_deref()), (ErrorCode::InvalidRequest, Some("messages")));
     assert_eq!(
         failure.message,
-        "messages: the conversation needs 38 input tokens for its system prompts, tools and newest turn alone, and 30 are \
-         allowed: a window of 100 less 60 kept for the answer, and at most 30 asked for"
+        "context_length_exceeded: the conversation needs 38 input tokens for its system prompts, tools and newest turn \
+         alone, and 30 are allowed: a window of 100 less 60 kept for the answer, and at most 30 asked for"
     );
+    let openai = openai_responses::encode_error(&failure);
+    let expected = json!(["invalid_request_error", "messages", "context_length_exceeded"]);
+    assert_eq!(json!([openai["error"]["type"], openai["error"]["param"], openai["error"]["code"]]), expected);
+    let told = anthropic::encode_error(&failure)["error"]["message"].to_string();
+    assert!(told.starts_with("\"prompt is too long: the conversation needs 38"), "{told}");
 }
 
 #[test]
