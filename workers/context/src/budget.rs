@@ -1,5 +1,7 @@
 //! How many input tokens a request may have, and how it is made to have no more.
 
+use std::collections::BTreeSet;
+
 use schemas::catalog::Model;
 use schemas::chat::ChatRequest;
 use schemas::context::{ClearOptions, ClearToolResults, ContextOptions, ContextStrategy};
@@ -44,7 +46,7 @@ pub struct Clearing {
     /// So many newest tool uses are never cleared.
     pub keep: usize,
     /// Results of these tools are never cleared.
-    pub exclude_tools: Vec<String>,
+    pub exclude_tools: BTreeSet<String>,
     /// The arguments of the calls are cleared too.
     pub inputs: bool,
     /// Nothing is cleared unless it saves so many tokens.
@@ -105,7 +107,7 @@ impl From<ClearOptions> for Clearing {
     fn from(options: ClearOptions) -> Self {
         Self {
             keep: size(options.keep.unwrap_or(KEEP_TOOL_USES)),
-            exclude_tools: options.exclude_tools.unwrap_or_default(),
+            exclude_tools: options.exclude_tools.into_iter().flatten().collect(),
             inputs: options.clear_inputs.unwrap_or(false),
             at_least: options.at_least.unwrap_or(0).into(),
             trigger: options.trigger.map(u64::from),

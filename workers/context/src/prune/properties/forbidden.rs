@@ -91,7 +91,7 @@ pub(super) fn check_cleared(
                 continue;
             }
             prop_assert!(use_number + keep < all, "use {} of {} was cleared, {} are kept", use_number, all, keep);
-            prop_assert!(!clear.exclude_tools.iter().any(|name| name == tool), "{tool} was cleared");
+            prop_assert!(!clear.exclude_tools.contains(tool), "{tool} was cleared");
             prop_assert!(budget.clear.is_some() && (clear.inputs || matches!(block, Block::ToolResult(_))));
             prop_assert!(same_ends(block, before));
         }
