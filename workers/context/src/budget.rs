@@ -116,13 +116,14 @@ impl From<ClearOptions> for Clearing {
 }
 
 /// The budget of `request` at `model`, whose defaults hold where `options` say nothing. The reserve is the request's own
-/// limit, else the model's largest answer.
+/// limit as it is sent, never above the model's largest answer, else that.
 #[must_use]
 pub fn budget_for(model: &Model, request: &ChatRequest, options: &ContextOptions) -> Budget {
     let options = options.clone().or(&model.context);
+    let (asked, most) = (request.sampling.max_tokens, model.max_output.unwrap_or(u32::MAX));
     let room = Room {
         window: model.context_window,
-        reserve_output: request.sampling.max_tokens.unwrap_or(model.max_output),
+        reserve_output: asked.map_or_else(|| model.reserve(), |asked| asked.min(most)),
         cap: options.budget,
         strategy: options.strategy.unwrap_or(ContextStrategy::Auto),
     };

@@ -232,7 +232,11 @@ fn a_budget_leaves_room_for_the_answer() {
     let beyond = ContextOptions { budget: Some(u32::MAX), ..ContextOptions::default() };
     assert_eq!(budget_for(&model, &request, &beyond).limit(), 8000);
     request.sampling.max_tokens = Some(9000);
-    assert_eq!(budget_for(&model, &request, &options).limit(), 0);
+    assert_eq!(budget_for(&model, &request, &options).limit(), 7168, "no more is asked of the model than it can");
+    let unknown = Model { max_output: None, ..model };
+    assert_eq!(budget_for(&unknown, &request, &options).limit(), 0);
+    request.sampling.max_tokens = None;
+    assert_eq!(budget_for(&unknown, &request, &options).limit(), 4096);
 }
 
 fn toml_model(window: u32, output: u32) -> Model {
