@@ -4,7 +4,7 @@
 use schemas::chat::{Block, DocumentSource, Message, Reasoning};
 
 use super::tokenizer::Tokenizer;
-use super::{image, opaque};
+use super::{file, image, opaque};
 
 /// Tokens that start the reply.
 pub(super) const REPLY: u64 = 3;
@@ -70,17 +70,17 @@ fn block(tokenizer: &Tokenizer, block: &Block, each: &mut impl FnMut(Part<'_>)) 
         Block::ToolResult(result) => result.content.iter().for_each(|part| self::block(tokenizer, part, each)),
         Block::Document { source, title, .. } => {
             title.iter().for_each(|title| each(Part::Text(title)));
-            document(source, each);
+            document(tokenizer, source, each);
         }
-        Block::Opaque { value, .. } => opaque::parts(value, each),
+        Block::Opaque { value, .. } => opaque::parts(tokenizer, value, each),
     }
 }
 
 /// A document costs what its text does; one that is not text, what any embedded file does; one by address, a guess.
-fn document(source: &DocumentSource, each: &mut impl FnMut(Part<'_>)) {
+fn document(tokenizer: &Tokenizer, source: &DocumentSource, each: &mut impl FnMut(Part<'_>)) {
     each(match source {
         DocumentSource::Text { text } => Part::Text(text),
-        DocumentSource::Base64 { data, .. } => Part::Tokens(opaque::encoded(data)),
+        DocumentSource::Base64 { data, .. } => Part::Tokens(file::tokens(tokenizer.images, data, false)),
         DocumentSource::Url { .. } => Part::Tokens(BY_ADDRESS),
     });
 }

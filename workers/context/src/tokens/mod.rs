@@ -10,6 +10,7 @@ mod digest;
 mod encoding;
 mod families;
 mod features;
+mod file;
 mod image;
 mod image_size;
 mod kind;
