@@ -112,9 +112,9 @@ pub struct Model {
     /// Tokens that fit, input and answer together.
     #[serde(default = "default_window")]
     pub context_window: u32,
-    /// Most tokens of an answer; reserved when the request names no limit.
-    #[serde(default = "default_output")]
-    pub max_output: u32,
+    /// Most tokens of an answer: no request is sent with a higher limit.
+    #[serde(default)]
+    pub max_output: Option<u32>,
     /// tiktoken encoding for counts: `o200k_base` or `cl100k_base`; chosen by name when absent.
     #[serde(default)]
     pub encoding: Option<String>,
@@ -169,6 +169,9 @@ pub const ANTHROPIC_VERSION: &str = "anthropic-version";
 /// Names it in the query.
 pub const API_VERSION: &str = "api-version";
 
+/// Tokens reserved for an answer where nobody says how long it may be.
+const DEFAULT_OUTPUT: u32 = 4096;
+
 /// What stands for the model's name in a [`Provider::path`].
 pub const MODEL_IN_PATH: &str = "{model}";
 
@@ -203,8 +206,14 @@ pub struct Quirks {
     pub document_urls: bool,
     /// It has `top_k` in chat completions, as vLLM does.
     pub top_k: bool,
-    /// Anthropic: `max_tokens`, which its API demands, of a request that names no limit; 4096 when unset.
+    /// OpenAI's APIs: its models take no effort of reasoning, as those before o1.
+    pub no_reasoning_effort: bool,
+    /// Anthropic: `max_tokens`, which its API demands, of a request that names no limit; the model's `max_output` when
+    /// unset, else 4096.
     pub default_max_tokens: Option<u32>,
+    /// The `max_output` of the model that is called, where it has one: for whoever encodes, never of a file.
+    #[serde(skip)]
+    pub max_output: Option<u32>,
 }
 
 /// One way to serve a model: which provider, under which name there.
@@ -290,6 +299,12 @@ impl Prices {
 }
 
 impl Model {
+    /// Tokens to reserve for an answer without a limit of its own.
+    #[must_use]
+    pub fn reserve(&self) -> u32 {
+        self.max_output.unwrap_or(DEFAULT_OUTPUT)
+    }
+
     /// Its prices.
     #[must_use]
     pub const fn prices(&self) -> Prices {
@@ -312,10 +327,6 @@ const fn hundred() -> u32 {
 
 const fn default_window() -> u32 {
     128_000
-}
-
-const fn default_output() -> u32 {
-    4096
 }
 
 #[cfg(test)]

@@ -8,6 +8,12 @@ pub const FIELDS: [&str; 6] = ["strategy", "budget", "keep_recent", "clear_tool_
 /// The fields of [`ClearOptions`].
 pub const CLEAR_FIELDS: [&str; 5] = ["keep", "exclude_tools", "clear_inputs", "at_least", "trigger"];
 
+/// Most tools that one request may exclude from clearing.
+pub const MOST_TOOLS: usize = 128;
+
+/// Most characters of the name of each.
+pub const LONGEST_TOOL: usize = 128;
+
 /// Whether a cut may leave this share of the budget filled.
 #[must_use]
 pub fn is_low_water(share: f64) -> bool {

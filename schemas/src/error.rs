@@ -138,6 +138,10 @@ impl ErrorCode {
     }
 }
 
+/// Begins the message of a failure that is about a conversation too long for its model, a provider's or our own, and is
+/// its code in OpenAI's APIs.
+pub const CONTEXT_LENGTH_EXCEEDED: &str = "context_length_exceeded";
+
 /// One failure, safe to show to the client it concerns: `message` never holds a secret or an internal error's text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -161,6 +165,13 @@ impl Failure {
     pub fn invalid(param: impl Into<String>, fault: impl std::fmt::Display) -> Self {
         let param = param.into();
         Self { code: ErrorCode::InvalidRequest, message: format!("{param}: {fault}"), param: Some(param) }
+    }
+
+    /// What it says of a conversation that is too long for its model, if it is about such a one.
+    #[must_use]
+    pub fn about_length(&self) -> Option<&str> {
+        let told = self.message.strip_prefix(CONTEXT_LENGTH_EXCEEDED)?;
+        Some(told.strip_prefix(": ").unwrap_or(told))
     }
 }
 

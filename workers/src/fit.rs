@@ -9,7 +9,7 @@ use broker::BrokerError;
 use bytes::Bytes;
 use context::{Budget, Factor, Meter, Pruned, Saved, Tokenizer, budget_for};
 use schemas::catalog::Candidate;
-use schemas::chat::{Block, ChatRequest, Message};
+use schemas::chat::{Block, ChatRequest};
 use schemas::envelope;
 use schemas::error::{ErrorCode, Failure};
 use schemas::job::{ContextOptions, Job, Payload};
@@ -18,12 +18,9 @@ use schemas::warning::Warning;
 use tokio::time::timeout;
 
 use crate::told::Told;
+use crate::weight::is_large;
 use crate::worker::Worker;
 
-/// Messages from which on counting leaves the async threads.
-const MANY_MESSAGES: usize = 64;
-/// Bytes of text in one request from which on counting leaves the async threads.
-const MANY_BYTES: usize = 64 << 10;
 /// Between two looks for a stored request.
 const READ_AGAIN: Duration = Duration::from_millis(500);
 /// So often a stored request is looked for that is not there.
@@ -137,10 +134,4 @@ fn is_text(block: &Block) -> bool {
         // What a provider makes of earlier reasoning, it does not say.
         Block::Reasoning(_) | Block::Image { .. } | Block::Document { .. } | Block::Opaque { .. } => false,
     }
-}
-
-fn is_large(request: &ChatRequest) -> bool {
-    let bytes =
-        |message: &Message| message.content.iter().map(|block| block.as_text().map_or(1024, str::len)).sum::<usize>();
-    request.messages.len() >= MANY_MESSAGES || request.messages.iter().map(bytes).sum::<usize>() >= MANY_BYTES
 }

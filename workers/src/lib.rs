@@ -17,6 +17,7 @@ mod stats;
 mod told;
 mod totals;
 mod waste;
+mod weight;
 mod worker;
 
 use std::sync::Arc;

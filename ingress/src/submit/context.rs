@@ -1,17 +1,14 @@
 //! The field `context` of a native submit: every option of pruning, each refused by its path when it is wrong.
 
 use schemas::context::{
-    CLEAR_FIELDS, ClearOptions, ClearToolResults, ContextOptions, ContextStrategy, FIELDS, is_low_water,
+    CLEAR_FIELDS, ClearOptions, ClearToolResults, ContextOptions, ContextStrategy, FIELDS, LONGEST_TOOL, MOST_TOOLS,
+    is_low_water,
 };
 use schemas::error::Failure;
 use serde_json::Value;
 
 use super::fields::{expected, string};
 use super::unknown::refuse_unknown;
-
-/// Tools that one request may exclude, and the characters of a name.
-const MOST_TOOLS: usize = 128;
-const LONGEST_TOOL: usize = 128;
 
 /// What the field asks for.
 pub(super) fn context(value: &Value) -> Result<ContextOptions, Failure> {

@@ -169,7 +169,7 @@ fn of_model(model: &Model) -> Vec<String> {
     if model.upstream.as_deref() == Some("") {
         faults.push("`upstream` is empty".to_owned());
     }
-    if model.max_output == 0 || model.max_output >= model.context_window {
+    if model.reserve() == 0 || model.reserve() >= model.context_window {
         faults.push("`max_output` must be above 0 (4096 when unset) and below `context_window`".to_owned());
     }
     if model.encoding.as_deref().is_some_and(|encoding| !ENCODINGS.contains(&encoding)) {

@@ -3,6 +3,7 @@
 //! name (`extra["openai_chat"]["logprobs"]`), so that it never reaches a provider that speaks another dialect.
 
 pub mod anthropic;
+mod bounds;
 mod carry;
 pub mod classify;
 pub mod fields;

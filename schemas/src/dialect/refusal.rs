@@ -1,9 +1,7 @@
 //! What a client is told of a provider's refusal.
 
 use super::scrub::foreign_text;
-
-/// Begins the message of a `provider_rejected` for a conversation that is too long, and is its `code` for clients.
-pub(super) const CONTEXT_LENGTH_EXCEEDED: &str = "context_length_exceeded";
+use crate::error::CONTEXT_LENGTH_EXCEEDED;
 
 /// Most characters kept of a provider's own message.
 const MAX_MESSAGE: usize = 300;

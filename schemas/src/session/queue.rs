@@ -6,10 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::JobId;
 
-/// How soon the next one looks again: so long does a session idle between two turns.
-const NEXT: Duration = Duration::from_millis(250);
-/// What each turn ahead is waited for by those behind the next one, which only have to become the next one in time.
-const STEP: Duration = Duration::from_secs(1);
+/// What each turn ahead is waited for: so long does a session idle between two turns.
+const STEP: Duration = Duration::from_millis(250);
 /// The longest wait before a turn looks again.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -68,8 +66,5 @@ impl TurnQueue {
 /// How long a turn with so many others before it waits until it looks again.
 #[must_use]
 pub fn patience(ahead: usize) -> Duration {
-    match u32::try_from(ahead).unwrap_or(u32::MAX) {
-        0 | 1 => NEXT,
-        ahead => STEP.saturating_mul(ahead).min(LONGEST),
-    }
+    STEP.saturating_mul(u32::try_from(ahead.max(1)).unwrap_or(u32::MAX)).min(LONGEST)
 }

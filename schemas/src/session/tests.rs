@@ -28,6 +28,13 @@ fn results(number: u64) -> Turn {
     Turn { tokens: 1, ..Turn::new(id(number), vec![message], at(1)).unwrap() }
 }
 
+/// What answers a call that only its dialect knows.
+fn hosted(number: u64) -> Turn {
+    let output = Block::Opaque { dialect: "openai_responses".to_owned(), value: "shell_call_output".into() };
+    let message = Message { content: vec![output], ..Message::text(Role::Tool, "") };
+    Turn { tokens: 1, ..Turn::new(id(number), vec![message], at(1)).unwrap() }
+}
+
 fn added(history: History, turn: Turn) -> (History, usize) {
     match history.appended("s", turn, &BOUNDS, at(2)) {
         Appended::Now(history, dropped) => (*history, dropped),
@@ -42,7 +49,9 @@ proptest! {
     ) {
         let mut history = History::new("s", at(1));
         for (number, (tokens, length, goes_on)) in (1..).zip(turns) {
-            let next = if goes_on { results(number) } else { turn(number, tokens, &"x".repeat(length)) };
+            let answers = if number % 2 == 0 { results } else { hosted };
+            let next = if goes_on { answers(number) } else { turn(number, tokens, &"x".repeat(length)) };
+            prop_assert_eq!(next.goes_on(), goes_on);
             let before = history.turns.len();
             let was = history.statistics();
             let (size, cost) = (next.bytes, next.tokens);
@@ -175,7 +184,7 @@ fn roles_are_checked() {
 #[test]
 fn the_next_one_looks_often_and_those_behind_it_seldom() {
     let millis: Vec<_> = [0, 1, 2, 5, 30, 1000].map(|ahead| patience(ahead).as_millis()).to_vec();
-    assert_eq!(millis, [250, 250, 2000, 5000, 30_000, 30_000]);
+    assert_eq!(millis, [250, 250, 500, 1250, 7500, 30_000]);
 }
 
 #[test]

@@ -69,10 +69,12 @@ impl Turn {
         Self { id, number: None, messages: Vec::new(), tokens: 0, bytes: FRAME, at }
     }
 
-    /// Whether it goes on with what the turn before it began: it answers calls that were made there.
+    /// Whether it goes on with what the turn before it began: it answers calls that were made there, which only a
+    /// dialect may know.
     pub(super) fn goes_on(&self) -> bool {
         let result = |block: &Block| matches!(block, Block::ToolResult(_));
-        self.messages.first().is_some_and(|message| message.content.iter().any(result))
+        let answers = |message: &Message| message.role == Role::Tool || message.content.iter().any(result);
+        self.messages.first().is_some_and(answers)
     }
 }
 

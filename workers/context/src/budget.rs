@@ -1,5 +1,7 @@
 //! How many input tokens a request may have, and how it is made to have no more.
 
+use std::collections::BTreeSet;
+
 use schemas::catalog::Model;
 use schemas::chat::ChatRequest;
 use schemas::context::{ClearOptions, ClearToolResults, ContextOptions, ContextStrategy};
@@ -44,7 +46,7 @@ pub struct Clearing {
     /// So many newest tool uses are never cleared.
     pub keep: usize,
     /// Results of these tools are never cleared.
-    pub exclude_tools: Vec<String>,
+    pub exclude_tools: BTreeSet<String>,
     /// The arguments of the calls are cleared too.
     pub inputs: bool,
     /// Nothing is cleared unless it saves so many tokens.
@@ -105,7 +107,7 @@ impl From<ClearOptions> for Clearing {
     fn from(options: ClearOptions) -> Self {
         Self {
             keep: size(options.keep.unwrap_or(KEEP_TOOL_USES)),
-            exclude_tools: options.exclude_tools.unwrap_or_default(),
+            exclude_tools: options.exclude_tools.into_iter().flatten().collect(),
             inputs: options.clear_inputs.unwrap_or(false),
             at_least: options.at_least.unwrap_or(0).into(),
             trigger: options.trigger.map(u64::from),
@@ -114,13 +116,14 @@ impl From<ClearOptions> for Clearing {
 }
 
 /// The budget of `request` at `model`, whose defaults hold where `options` say nothing. The reserve is the request's own
-/// limit, else the model's largest answer.
+/// limit as it is sent, never above the model's largest answer, else that.
 #[must_use]
 pub fn budget_for(model: &Model, request: &ChatRequest, options: &ContextOptions) -> Budget {
     let options = options.clone().or(&model.context);
+    let (asked, most) = (request.sampling.max_tokens, model.max_output.unwrap_or(u32::MAX));
     let room = Room {
         window: model.context_window,
-        reserve_output: request.sampling.max_tokens.unwrap_or(model.max_output),
+        reserve_output: asked.map_or_else(|| model.reserve(), |asked| asked.min(most)),
         cap: options.budget,
         strategy: options.strategy.unwrap_or(ContextStrategy::Auto),
     };

@@ -19,8 +19,8 @@ pub struct Call<'a> {
     pub request: &'a ChatRequest,
     /// The model's name at the provider.
     pub upstream: &'a str,
-    /// Most tokens that the model can answer with: a limit for APIs that demand one.
-    pub max_output: u32,
+    /// Most tokens that the model can answer with, where the catalogue says.
+    pub max_output: Option<u32>,
     /// Whose request it is.
     pub job: JobId,
     /// The attempt's number in the job's ledger, where it stands already.

@@ -69,8 +69,7 @@ impl Http {
         call: &Call<'_>,
         progress: &mut Progress<'_>,
     ) -> Result<(ChatResponse, Vec<Warning>), Classified> {
-        let limit = self.quirks.default_max_tokens.unwrap_or(call.max_output);
-        let quirks = Quirks { default_max_tokens: Some(limit).filter(|limit| *limit > 0), ..self.quirks.clone() };
+        let quirks = Quirks { max_output: call.max_output, ..self.quirks.clone() };
         let (body, warnings) = self.wire.encode_request(call.request, call.upstream, &quirks);
         let body = serde_json::to_vec(&body)
             .map_err(|_| broken(ErrorCode::Internal, "the provider request could not be encoded"))?;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::NAME;
 use crate::chat::Extra;
-use crate::context::{ClearOptions, ClearToolResults, ContextOptions};
+use crate::context::{ClearOptions, ClearToolResults, ContextOptions, LONGEST_TOOL, MOST_TOOLS};
 use crate::dialect::carry::{Notes, carried, carry};
 use crate::dialect::read::{Fields, Mismatch, Path, array, string};
 use crate::state::ContextReport;
@@ -98,8 +98,24 @@ fn measure<'p>(
 fn names<'p>(edit: &mut Fields<'p>, name: &'p str) -> Result<Option<Vec<String>>, Mismatch> {
     let path = edit.at(name);
     let Some(value) = edit.take(name) else { return Ok(None) };
-    let names = array(value, &path)?.into_iter().enumerate();
-    names.map(|(index, name)| string(name, &Path::Index(&path, index))).collect::<Result<_, _>>().map(Some)
+    let names = array(value, &path)?;
+    if names.len() > MOST_TOOLS {
+        return Err(Mismatch::at(&path, format!("expected at most {MOST_TOOLS} tools, found {}", names.len())));
+    }
+    names
+        .into_iter()
+        .enumerate()
+        .map(|(index, name)| tool(name, &Path::Index(&path, index)))
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
+fn tool(name: Value, path: &Path<'_>) -> Result<String, Mismatch> {
+    let name = string(name, path)?;
+    if name.chars().count() > LONGEST_TOOL {
+        return Err(Mismatch::at(path, format!("expected at most {LONGEST_TOOL} characters")));
+    }
+    Ok(name)
 }
 
 /// All inputs or none: a list of tools is more than can be said.

@@ -8,6 +8,9 @@ use crate::dialect::classify::{Class, Classified};
 use crate::dialect::refusal::sentence;
 use crate::error::{ErrorCode, Failure};
 
+/// Begins the message of an error about a conversation that is too long.
+const TOO_LONG: &str = "prompt is too long";
+
 /// The types of this API's errors, and the HTTP status of each.
 const TYPES: [(&str, u16); 11] = [
     ("invalid_request_error", 400),
@@ -24,10 +27,15 @@ const TYPES: [(&str, u16); 11] = [
 ];
 
 /// The body of an error answer, and the data of a stream's `error` event. Its HTTP status is
-/// `failure.code.http_status()`; the route adds `request_id`.
+/// `failure.code.http_status()`; the route adds `request_id`. Clients know a conversation that is too long by this API's
+/// own words for it.
 #[must_use]
 pub fn encode_error(failure: &Failure) -> Value {
-    json!({"type": "error", "error": {"type": kind(failure.code), "message": failure.message}})
+    let message = match failure.about_length() {
+        Some(told) => format!("{TOO_LONG}: {told}"),
+        None => failure.message.clone(),
+    };
+    json!({"type": "error", "error": {"type": kind(failure.code), "message": message}})
 }
 
 const fn kind(code: ErrorCode) -> &'static str {
@@ -109,7 +117,7 @@ impl<'a> Told<'a> {
     }
 
     fn is_too_long(&self) -> bool {
-        self.mentions(&["prompt is too long", "exceed context limit", "context window", "input is too long"])
+        self.mentions(&[TOO_LONG, "exceed context limit", "context window", "input is too long"])
     }
 
     fn is_out_of_credit(&self) -> bool {

@@ -10,7 +10,8 @@ pub const FIELDS: &[Field] = &[
     Field::new(
         "max_tokens",
         Mapped,
-        "required of a client, but not to count tokens; 4096 to a provider if nobody says",
+        "required of a client, but not to count tokens; above the model's `max_output`: clamped, with a warning; if nobody \
+         says, a provider is sent the model's `max_output`, else 4096",
     ),
     Field::new("messages", Mapped, "at least one"),
     Field::new("messages[].role", Mapped, "`system` too; a tool's result becomes a message of its own"),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::NAME;
 use crate::catalog::Quirks;
 use crate::chat::{ChatRequest, ResponseFormat};
+use crate::dialect::bounds;
 use crate::dialect::carry::{Notes, carried, fill};
 use crate::dialect::read::{Fields, Mismatch, Path};
 
@@ -15,7 +16,7 @@ const FORMAT_NAME: &str = "response";
 /// The least budget that the API takes.
 const MIN_BUDGET: u32 = 1024;
 
-/// The limit of an answer when nobody says one; who knows that of the model says it in the request.
+/// The limit of an answer when neither the request nor the catalogue names one.
 const DEFAULT_MAX_TOKENS: u32 = 4096;
 
 /// What a request asks of the thinking before its answer, and of the answer's form.
@@ -112,8 +113,11 @@ pub(super) struct Obstacles {
 
 /// Plans the thinking of `request`.
 pub(super) fn plan(request: &ChatRequest, quirks: &Quirks, obstacles: Obstacles, notes: &mut Notes) -> Plan {
-    let asked = request.sampling.max_tokens;
-    let wanted = wanted(request, quirks, asked, notes);
+    let asked = bounds::max_tokens(&request.sampling, quirks, notes);
+    let most = quirks.max_output.unwrap_or(u32::MAX);
+    let usual = quirks.default_max_tokens.or(quirks.max_output).unwrap_or(DEFAULT_MAX_TOKENS);
+    // Where nobody names a limit, thinking leaves half of the largest answer.
+    let wanted = wanted(request, quirks, asked.or_else(|| quirks.max_output.map(|most| most / 2)), notes);
     let budget = wanted.as_ref().and_then(|own| own.get("budget_tokens")).and_then(Value::as_u64);
     let kind = wanted.as_ref().and_then(|own| own.get("type")).and_then(Value::as_str);
     let thinks = matches!(kind, Some("enabled" | "adaptive"));
@@ -126,11 +130,11 @@ pub(super) fn plan(request: &ChatRequest, quirks: &Quirks, obstacles: Obstacles,
     };
     if let Some(message) = obstacle {
         notes.unsupported("thinking", message);
-        return Plan { thinking: None, max_tokens: asked.unwrap_or(DEFAULT_MAX_TOKENS), thinks: false };
+        return Plan { thinking: None, max_tokens: asked.unwrap_or(usual.min(most)), thinks: false };
     }
     let budget = budget.and_then(|budget| u32::try_from(budget).ok()).unwrap_or(0);
     // The budget is part of the limit: ours leaves as much for the answer as without thinking.
-    let max_tokens = asked.unwrap_or_else(|| DEFAULT_MAX_TOKENS.saturating_add(budget));
+    let max_tokens = asked.unwrap_or_else(|| usual.saturating_add(budget).min(most));
     Plan { thinking: wanted.map(Value::Object), max_tokens, thinks }
 }
 
@@ -149,7 +153,11 @@ fn wanted(
     let effort = sampling.reasoning_effort.as_deref();
     let mut body = match (sampling.reasoning_budget, effort) {
         (Some(0), _) | (None, Some("none")) => simple("disabled"),
-        (Some(budget), _) => enabled(budget, notes),
+        (Some(budget), _) => {
+            // It has to stay below a limit that is lower than the one it was made for.
+            let lower = max_tokens.filter(|limit| request.sampling.max_tokens.is_none_or(|asked| asked > *limit));
+            enabled(lower.map_or(budget, |limit| budget.min(limit.saturating_sub(1))), notes)
+        }
         (None, None) => return None,
         (None, Some(effort)) if quirks.thinking_budget => effort_budget(effort, max_tokens, notes)?,
         // Its own client would have said so.

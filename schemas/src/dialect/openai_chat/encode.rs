@@ -6,6 +6,7 @@ use super::request::MAX_STOPS;
 use super::{NAME, encode_message, tools};
 use crate::catalog::Quirks;
 use crate::chat::{ChatRequest, Extra, ResponseFormat, Sampling};
+use crate::dialect::bounds;
 use crate::dialect::carry::{Notes, fill};
 use crate::warning::Warning;
 
@@ -50,7 +51,7 @@ fn sampling(sampling: &Sampling, quirks: &Quirks, notes: &mut Notes) -> [(&'stat
     // OpenAI refuses the second of these without the first.
     let logprobs = sampling.logprobs.or_else(|| sampling.top_logprobs.map(|_| true));
     [
-        (max_tokens, sampling.max_tokens.map(Value::from)),
+        (max_tokens, bounds::max_tokens(sampling, quirks, notes).map(Value::from)),
         ("temperature", sampling.temperature.map(Value::from)),
         ("top_p", sampling.top_p.map(Value::from)),
         ("top_k", sampling.top_k.filter(|_| quirks.top_k).map(Value::from)),
@@ -58,7 +59,7 @@ fn sampling(sampling: &Sampling, quirks: &Quirks, notes: &mut Notes) -> [(&'stat
         ("seed", sampling.seed.map(Value::from)),
         ("presence_penalty", sampling.presence_penalty.map(Value::from)),
         ("frequency_penalty", sampling.frequency_penalty.map(Value::from)),
-        ("reasoning_effort", effort(sampling, notes).map(Value::from)),
+        ("reasoning_effort", effort(sampling, quirks, notes).map(Value::from)),
         ("logprobs", logprobs.map(Value::from)),
         ("top_logprobs", sampling.top_logprobs.map(Value::from)),
     ]
@@ -66,7 +67,10 @@ fn sampling(sampling: &Sampling, quirks: &Quirks, notes: &mut Notes) -> [(&'stat
 
 /// The effort that is asked for, or that stands for the tokens that are. A wish for no reasoning at all has no word
 /// that every model takes.
-fn effort<'a>(sampling: &'a Sampling, notes: &mut Notes) -> Option<&'a str> {
+fn effort<'a>(sampling: &'a Sampling, quirks: &Quirks, notes: &mut Notes) -> Option<&'a str> {
+    if !bounds::takes_effort(sampling, quirks, notes) {
+        return None;
+    }
     let effort = sampling.reasoning_effort.as_deref();
     let Some(budget) = sampling.reasoning_budget else { return effort };
     let stand_in = EFFORTS.iter().find(|(most, _)| budget > 0 && budget <= *most).map(|(_, word)| *word);

@@ -34,7 +34,10 @@ impl Encoder<'_> {
     fn message(&mut self, message: &Message, place: &str) {
         self.notes.foreign(&message.extra, NAME, place);
         let (results, said) = split(&message.content);
-        if results.is_empty() {
+        let speaks = !said.is_empty() || results.is_empty();
+        let speech = if speaks { self.speech(message, &said, place) } else { None };
+        // What is not sent does not part the results around it.
+        if results.is_empty() && speech.is_some() {
             self.flush();
         }
         let first = self.bodies.len();
@@ -42,10 +45,9 @@ impl Encoder<'_> {
             let body = self.tool_result(result, place);
             self.bodies.push(body);
         }
-        if !said.is_empty() || results.is_empty() {
+        if let Some(body) = speech {
             self.flush();
-            let body = self.speech(message, &said, place);
-            self.bodies.extend(body);
+            self.bodies.push(body);
         }
         if let Some(body) = self.bodies.get_mut(first) {
             finish(body, message);

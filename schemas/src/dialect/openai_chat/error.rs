@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::dialect::classify::{Class, Classified};
-use crate::dialect::refusal::{CONTEXT_LENGTH_EXCEEDED, sentence};
-use crate::error::{ErrorCode, Failure};
+use crate::dialect::refusal::sentence;
+use crate::error::{CONTEXT_LENGTH_EXCEEDED, ErrorCode, Failure};
 
 /// The body of an error answer; its HTTP status is `failure.code.http_status()`.
 #[must_use]
@@ -23,7 +23,7 @@ fn code(failure: &Failure) -> &'static str {
         ErrorCode::RateLimited | ErrorCode::ProviderRateLimited => "rate_limit_exceeded",
         ErrorCode::BudgetExceeded => "insufficient_quota",
         ErrorCode::ContentFiltered => "content_filter",
-        _ if failure.message.starts_with(CONTEXT_LENGTH_EXCEEDED) => CONTEXT_LENGTH_EXCEEDED,
+        _ if failure.about_length().is_some() => CONTEXT_LENGTH_EXCEEDED,
         other => other.into(),
     }
 }

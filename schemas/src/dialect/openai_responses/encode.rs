@@ -6,9 +6,13 @@ use super::settings::{ENCRYPTED, LOGPROBS, effort_of, reasons};
 use super::write::{Audience, Writer};
 use super::{NAME, tools};
 use crate::catalog::Quirks;
-use crate::chat::{Block, ChatRequest, Extra, Message, ResponseFormat, Role};
+use crate::chat::{Block, ChatRequest, Extra, Message, ResponseFormat, Role, Sampling};
+use crate::dialect::bounds;
 use crate::dialect::carry::{Notes, fill};
 use crate::warning::Warning;
+
+/// The least `max_output_tokens`.
+const LEAST_OUTPUT: u32 = 16;
 
 /// The body that asks a provider for `request` under its own name of the model, and what the provider will not see.
 #[must_use]
@@ -30,11 +34,12 @@ pub fn encode_request(request: &ChatRequest, upstream_model: &str, quirks: &Quir
         put("parallel_tool_calls", request.parallel_tool_calls.map(Value::from));
     }
     let sampling = &request.sampling;
-    put("max_output_tokens", sampling.max_tokens.map(Value::from));
+    put("max_output_tokens", max_output_tokens(sampling, quirks, &mut notes).map(Value::from));
     put("temperature", sampling.temperature.map(Value::from));
     put("top_p", sampling.top_p.map(Value::from));
     put("top_logprobs", sampling.top_logprobs.map(Value::from));
-    put("reasoning", reasoning(request, &mut notes));
+    let takes_effort = bounds::takes_effort(sampling, quirks, &mut notes);
+    put("reasoning", if takes_effort { reasoning(request, &mut notes) } else { None });
     put("text", text(request));
     put("include", include(request, quirks));
     put("user", user(request));
@@ -43,7 +48,19 @@ pub fn encode_request(request: &ChatRequest, upstream_model: &str, quirks: &Quir
     put("store", (!quirks.no_store).then_some(Value::Bool(false)));
     unsupported(request, &mut notes);
     carried(request, &mut body, &mut notes);
+    if !takes_effort && body.remove("reasoning").is_some() {
+        notes.unsupported("reasoning", "the model does not reason: not sent");
+    }
     (Value::Object(body), notes.warnings)
+}
+
+/// The API refuses a limit below its least.
+fn max_output_tokens(sampling: &Sampling, quirks: &Quirks, notes: &mut Notes) -> Option<u32> {
+    let limit = bounds::max_tokens(sampling, quirks, notes)?;
+    if limit < LEAST_OUTPUT {
+        notes.warn("clamped_field", "max_tokens", format!("the provider's least is {LEAST_OUTPUT}: sent instead"));
+    }
+    Some(limit.max(LEAST_OUTPUT))
 }
 
 /// The text of a message that `instructions` says in full.
@@ -124,7 +141,7 @@ fn include(request: &ChatRequest, quirks: &Quirks) -> Option<Value> {
         }
     };
     add(request.sampling.logprobs == Some(true), LOGPROBS);
-    add(reasons(request) && !quirks.no_encrypted_reasoning, ENCRYPTED);
+    add(reasons(request) && !quirks.no_encrypted_reasoning && !quirks.no_reasoning_effort, ENCRYPTED);
     Some(words).filter(|words| !words.is_empty()).map(Value::Array)
 }
 

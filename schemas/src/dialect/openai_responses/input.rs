@@ -9,9 +9,8 @@ use crate::chat::{Block, Extra, Message, Role, ToolResult};
 use crate::dialect::carry::carry;
 use crate::dialect::read::{Fields, Mismatch, Path};
 
-/// Items that a client makes, beside messages and the outputs of its tools.
-const OF_CLIENTS: [&str; 4] =
-    ["mcp_approval_response", "compaction_trigger", "additional_tools", "configuration_update"];
+/// Items that a client asks with, beside messages.
+const OF_USERS: [&str; 3] = ["compaction_trigger", "additional_tools", "configuration_update"];
 
 /// Takes `input` apart: a text, or a list of items.
 pub(super) fn decode(value: Value, path: &Path<'_>, seen: &mut Seen) -> Result<Vec<Message>, Mismatch> {
@@ -55,16 +54,22 @@ fn decode_item(value: Value, path: &Path<'_>, seen: &mut Seen) -> Result<Message
             Err(Mismatch::at(path, remedy))
         }
         _ => {
-            let role = if is_of_client(&kind) { Role::User } else { Role::Assistant };
             let content = item::decode(fields, &kind, seen)?;
-            Ok(Message { role, content, name: None, extra: Extra::new() })
+            Ok(Message { role: role_of(&kind), content, name: None, extra: Extra::new() })
         }
     }
 }
 
-fn is_of_client(kind: &str) -> bool {
-    // A program and its output are both the model's.
-    OF_CLIENTS.contains(&kind) || (kind.ends_with("_output") && kind != "program_output")
+/// Who makes an item of `kind`. An answer to what a model asked for goes on with its turn, as any tool's does; a program
+/// and its output are both the model's.
+fn role_of(kind: &str) -> Role {
+    match kind {
+        "program_output" => Role::Assistant,
+        "mcp_approval_response" => Role::Tool,
+        kind if kind.ends_with("_output") => Role::Tool,
+        kind if OF_USERS.contains(&kind) => Role::User,
+        _ => Role::Assistant,
+    }
 }
 
 fn message(mut fields: Fields<'_>, seen: &mut Seen) -> Result<Message, Mismatch> {

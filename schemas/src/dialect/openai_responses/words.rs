@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::chat::{FinishReason, Usage};
 use crate::dialect::carry::fill;
 use crate::dialect::read::{Fields, Mismatch, Path};
-use crate::error::{ErrorCode, Failure};
+use crate::error::{CONTEXT_LENGTH_EXCEEDED, ErrorCode, Failure};
 
 /// `status` and `incomplete_details.reason` of an answer that ended for `reason`.
 pub(super) const fn ended(reason: FinishReason) -> (&'static str, Option<&'static str>) {
@@ -25,7 +25,9 @@ pub(super) fn incomplete(reason: &str) -> FinishReason {
 pub(super) fn failure(failure: &Failure) -> Value {
     use ErrorCode as E;
     let code = match failure.code {
-        E::RateLimited | E::ProviderRateLimited | E::BudgetExceeded => "rate_limit_exceeded",
+        _ if failure.about_length().is_some() => CONTEXT_LENGTH_EXCEEDED,
+        E::BudgetExceeded => "insufficient_quota",
+        E::RateLimited | E::ProviderRateLimited => "rate_limit_exceeded",
         E::InvalidRequest | E::ProviderRejected | E::ContentFiltered | E::PayloadTooLarge => "invalid_prompt",
         _ => "server_error",
     };

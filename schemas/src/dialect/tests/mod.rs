@@ -1,5 +1,6 @@
 //! What holds of all dialects: the tables of their fields as documentation, and every pair of them together.
 
+mod bounds;
 mod document;
 pub(super) mod jumble;
 mod matrix;

@@ -96,7 +96,7 @@ impl<'a, P: Fn(usize, &Message) -> u64> Clearer<'a, P> {
 /// The number of tool uses that the result of what was asked is within, if it can be cleared.
 fn clearable(result: &ToolResult, clearing: &Clearing, asked: Option<Asked<'_>>) -> Option<usize> {
     let asked = asked?;
-    let may = !clearing.exclude_tools.iter().any(|kept| kept == asked.name);
+    let may = !clearing.exclude_tools.contains(asked.name);
     (may && !is_cleared(result)).then_some(asked.number + 1)
 }
 

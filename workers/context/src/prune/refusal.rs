@@ -1,6 +1,6 @@
 //! Conversations that cannot be sent.
 
-use schemas::error::Failure;
+use schemas::error::{CONTEXT_LENGTH_EXCEEDED, ErrorCode, Failure};
 
 pub use super::pairs::Fault;
 use crate::budget::Room;
@@ -51,6 +51,12 @@ impl From<Refusal> for Failure {
             Refusal::TooLarge(_) | Refusal::NoUser => "messages".to_owned(),
             Refusal::Unpaired(fault) => format!("messages[{}]", fault.message()),
         };
-        Self::invalid(param, refusal.to_string())
+        match refusal {
+            Refusal::TooLarge(fault) => {
+                let message = format!("{CONTEXT_LENGTH_EXCEEDED}: {fault}");
+                Self { param: Some(param), ..Self::new(ErrorCode::InvalidRequest, message) }
+            }
+            _ => Self::invalid(param, refusal),
+        }
     }
 }

@@ -21,10 +21,18 @@ const AREA: u64 = 750;
 
 /// Tokens of one picture. `detail` is `low`, `high` or `auto`; what is not low is high.
 pub(super) fn tokens(rule: ImageRule, source: &ImageSource, detail: Option<&str>) -> u64 {
-    let size = || match source {
-        ImageSource::Base64 { data, .. } => image_size::of_base64(data),
-        ImageSource::Url { .. } => None,
-    };
+    match source {
+        ImageSource::Base64 { data, .. } => cost(rule, || image_size::of_base64(data), detail),
+        ImageSource::Url { .. } => cost(rule, || None, detail),
+    }
+}
+
+/// Tokens of a picture in base64.
+pub(super) fn of_data(rule: ImageRule, data: &str) -> u64 {
+    cost(rule, || image_size::of_base64(data), None)
+}
+
+fn cost(rule: ImageRule, size: impl Fn() -> Option<(u32, u32)>, detail: Option<&str>) -> u64 {
     match rule {
         ImageRule::Tiles { base, .. } if detail == Some("low") => u64::from(base),
         ImageRule::Tiles { base, tile } => u64::from(base) + size().map_or(MOST_TILES, tiles) * u64::from(tile),

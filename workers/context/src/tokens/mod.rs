@@ -11,6 +11,7 @@ mod encoding;
 mod estimate;
 mod families;
 mod features;
+mod file;
 mod image;
 mod image_size;
 mod kind;

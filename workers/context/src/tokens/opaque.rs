@@ -2,31 +2,37 @@
 
 use serde_json::Value;
 
+use super::file;
 use super::part::Part;
+use super::tokenizer::Tokenizer;
 
 /// Texts up to this size are read as text whatever they look like.
 const SHORT: usize = 4096;
-/// Base64 characters for one token. A page of PDF (some 50 kB) is billed at up to 1500 tokens and a second of audio
-/// (8 kB or more) at 10; both cost less than this.
-const ENCODED: u64 = 32;
 
-/// Hands out what is counted of `value`: its JSON text, but one token for every 32 characters of an embedded file.
-pub(super) fn parts(value: &Value, each: &mut impl FnMut(Part<'_>)) {
+/// Hands out what is counted of `value`: its JSON text, but an embedded file as such.
+pub(super) fn parts(tokenizer: &Tokenizer, value: &Value, each: &mut impl FnMut(Part<'_>)) {
+    walk(tokenizer, value, false, each);
+}
+
+/// `is_audio`: within a field that says so.
+fn walk(tokenizer: &Tokenizer, value: &Value, is_audio: bool, each: &mut impl FnMut(Part<'_>)) {
     match value {
-        Value::String(text) if text.len() > SHORT && is_encoded(text) => each(Part::Tokens(encoded(text))),
+        Value::String(text) if is_file(text) => {
+            each(Part::Tokens(file::tokens(tokenizer.images, text, is_audio)));
+        }
         Value::String(text) => {
             each(Part::Text(text));
             each(Part::Tokens(2));
         }
         Value::Array(items) => {
             each(Part::Tokens(2 + items.len() as u64));
-            items.iter().for_each(|item| parts(item, each));
+            items.iter().for_each(|item| walk(tokenizer, item, is_audio, each));
         }
         Value::Object(fields) => {
             each(Part::Tokens(2 + 3 * fields.len() as u64));
             for (name, value) in fields {
                 each(Part::Text(name));
-                parts(value, each);
+                walk(tokenizer, value, is_audio || name == "input_audio", each);
             }
         }
         Value::Null | Value::Bool(_) => each(Part::Tokens(1)),
@@ -34,9 +40,9 @@ pub(super) fn parts(value: &Value, each: &mut impl FnMut(Part<'_>)) {
     }
 }
 
-/// Tokens of a file in base64.
-pub(super) const fn encoded(data: &str) -> u64 {
-    (data.len() as u64).div_ceil(ENCODED)
+/// Whether this is a file: a picture of any size, or long enough to be told from text.
+fn is_file(text: &str) -> bool {
+    (text.len() > SHORT || text.starts_with("data:image/")) && is_encoded(text)
 }
 
 /// Whether this is base64, with or without `data:...;base64,` before it.
@@ -53,11 +59,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::tokens::Tokenizer;
+    use crate::tokens::image_size::tests::png;
 
     fn count(value: &Value) -> u64 {
         let (tokenizer, mut sum) = (Tokenizer::of_name("gpt-4o"), 0);
-        parts(value, &mut |part| sum += part.tokens(&tokenizer));
+        parts(&tokenizer, value, &mut |part| sum += part.tokens(&tokenizer));
         sum
     }
 
@@ -65,10 +71,17 @@ mod tests {
     fn a_file_is_counted_by_its_size() {
         let data = "QUJD".repeat(16_000);
         for value in [json!(data), json!(format!("data:application/pdf;base64,{data}"))] {
-            assert!((2000..2010).contains(&count(&value)), "{}", count(&value));
+            assert_eq!(count(&value), 2000);
         }
-        let audio = json!({ "type": "input_audio", "input_audio": { "data": data, "format": "wav" } });
-        assert!((2000..2050).contains(&count(&audio)), "{}", count(&audio));
+        let audio = json!({ "type": "input_audio", "input_audio": { "data": data, "format": "pcm16" } });
+        assert!((60..100).contains(&count(&audio)), "{}", count(&audio));
+    }
+
+    #[test]
+    fn a_picture_is_counted_as_one() {
+        let item =
+            json!({ "type": "computer_screenshot", "image_url": format!("data:image/png;base64,{}", png(1024, 1024)) });
+        assert!((765..790).contains(&count(&item)), "{}", count(&item));
     }
 
     #[test]

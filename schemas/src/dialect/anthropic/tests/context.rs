@@ -76,6 +76,8 @@ fn a_wrong_edit_is_refused_by_its_path() {
         (edit("keep", json!({"type": "tool_uses", "value": -1})), "[0].keep.value"),
         (edit("clear_at_least", json!({"type": "input_tokens"})), "[0].clear_at_least.value"),
         (edit("exclude_tools", json!([1])), "[0].exclude_tools[0]"),
+        (edit("exclude_tools", json!(["a", "b".repeat(129)])), "[0].exclude_tools[1]"),
+        (edit("exclude_tools", json!(vec!["a"; 129])), "[0].exclude_tools"),
         (edit("clear_tool_inputs", json!(1)), "[0].clear_tool_inputs"),
     ] {
         assert_eq!(with(&edits).unwrap_err().param, Some(format!("context_management.edits{path}")));

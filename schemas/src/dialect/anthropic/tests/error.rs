@@ -16,6 +16,19 @@ fn the_body_of_every_code() {
     insta::assert_snapshot!("error_bodies", bodies.collect::<Vec<_>>().join("\n"));
 }
 
+#[test]
+fn a_conversation_that_is_too_long_is_told_in_this_apis_words() {
+    let failure = Failure {
+        param: Some("messages".to_owned()),
+        ..Failure::new(ErrorCode::InvalidRequest, "context_length_exceeded: 9 tokens of 8")
+    };
+    let expected = json!({"type": "invalid_request_error", "message": "prompt is too long: 9 tokens of 8"});
+    assert_eq!(encode_error(&failure)["error"], expected);
+    // Which a gateway of ours behind another understands.
+    let body = encode_error(&failure).to_string();
+    assert!(classify(400, None, body.as_bytes()).failure.about_length().is_some());
+}
+
 fn error(kind: &str, message: &str) -> Value {
     json!({"type": "error", "error": {"type": kind, "message": message, "details": null}, "request_id": "req_1"})
 }

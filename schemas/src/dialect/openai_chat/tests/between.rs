@@ -102,6 +102,16 @@ fn what_no_tool_may_say_is_said_behind_all_results() {
 }
 
 #[test]
+fn what_is_not_sent_does_not_part_results() {
+    let foreign = Block::Opaque { dialect: "openai_responses".to_owned(), value: json!({"type": "shell_call_output"}) };
+    let messages = vec![result("a", vec![image()]), said(Role::Tool, vec![foreign]), result("b", vec![image()])];
+    let (body, warnings) = sent(&asking(messages), &Quirks::default());
+    let roles: Vec<_> = body["messages"].as_array().unwrap().iter().map(|message| &message["role"]).collect();
+    assert_eq!(roles, ["tool", "tool", "user"]);
+    assert_eq!(warnings[1], "unsupported_field: a tool's message without a tool result is not sent");
+}
+
+#[test]
 fn documents_to_a_provider() {
     let base64 =
         |media_type: &str| DocumentSource::Base64 { media_type: media_type.to_owned(), data: "AA==".to_owned() };

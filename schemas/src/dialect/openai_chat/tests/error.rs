@@ -7,8 +7,7 @@ use strum::IntoEnumIterator;
 
 use crate::dialect::classify::Class;
 use crate::dialect::openai_chat::{classify, encode_error};
-use crate::dialect::refusal::CONTEXT_LENGTH_EXCEEDED;
-use crate::error::{ErrorCode, Failure};
+use crate::error::{CONTEXT_LENGTH_EXCEEDED, ErrorCode, Failure};
 
 #[test]
 fn the_body_of_every_code() {

@@ -113,6 +113,18 @@ fn parallel_calls_are_one_message_and_their_results_one_each() {
 }
 
 #[test]
+fn what_answers_a_hosted_tool_is_a_tools() {
+    let item = |kind: &str| json!({"type": kind, "call_id": "a", "id": "x_1"});
+    let role = |kind: &str| items(json!([{"role": "user", "content": "go"}, item(kind)]))[1].role;
+    for kind in ["apply_patch_call_output", "shell_call_output", "local_shell_call_output", "computer_call_output"] {
+        assert_eq!(role(kind), Role::Tool, "{kind}");
+    }
+    assert_eq!(["tool_search_output", "mcp_approval_response", "hologram_output"].map(role), [Role::Tool; 3]);
+    assert_eq!(["program_output", "program", "shell_call"].map(role), [Role::Assistant; 3]);
+    assert_eq!(["compaction_trigger", "additional_tools", "configuration_update"].map(role), [Role::User; 3]);
+}
+
+#[test]
 fn strictness_left_out_is_as_far_as_the_schema_allows() {
     let tool = |parameters: Value| {
         let tools = json!([{"type": "function", "name": "f", "parameters": parameters}]);

@@ -272,7 +272,7 @@ fn message() -> impl Strategy<Value = Message> {
     });
     let hosted =
         Just(json!({"type": "computer_call_output", "call_id": "c", "output": {"type": "computer_screenshot"}}))
-            .prop_map(|value| blocks(Role::User, vec![Block::Opaque { dialect: NAME.to_owned(), value }]));
+            .prop_map(|value| blocks(Role::Tool, vec![Block::Opaque { dialect: NAME.to_owned(), value }]));
     prop_oneof![4 => spoken, 3 => assistant(), 2 => result(), 1 => hosted]
 }
 

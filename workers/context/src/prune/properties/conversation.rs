@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use schemas::chat::{Block, Extra, ImageSource, Message, Reasoning, Role, ToolCall, ToolResult};
+use serde_json::json;
 
 /// A piece of a conversation.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ struct Exchange {
     by_user: bool,
     /// The first call is answered twice.
     twice: bool,
+    /// So many more calls that only a dialect knows, each answered in a message of its own.
+    hosted: usize,
     said: Body,
 }
 
@@ -51,14 +54,16 @@ fn body() -> impl Strategy<Value = Body> {
 
 fn exchange() -> impl Strategy<Value = Exchange> {
     let said = prop_oneof![3 => body(), 1 => Just(Body::Thought)];
-    (1_usize..5, any::<[bool; 4]>(), prop::bool::weighted(0.1), said).prop_map(
-        |(calls, [nested, together, reversed, by_user], twice, said)| Exchange {
+    let hosted = prop_oneof![3 => Just(0_usize), 1 => 1_usize..3];
+    (1_usize..5, any::<[bool; 4]>(), prop::bool::weighted(0.1), hosted, said).prop_map(
+        |(calls, [nested, together, reversed, by_user], twice, hosted, said)| Exchange {
             calls,
             nested,
             together,
             reversed,
             by_user,
             twice,
+            hosted,
             said,
         },
     )
@@ -100,9 +105,10 @@ fn messages_of(step: &Step) -> Vec<Message> {
 }
 
 fn exchanged(exchange: &Exchange) -> Vec<Message> {
-    let Exchange { calls, nested, together, reversed, by_user, twice, .. } = *exchange;
+    let Exchange { calls, nested, together, reversed, by_user, twice, hosted, .. } = *exchange;
     let first = if nested { calls - 1 } else { calls };
-    let said = blocks(&exchange.said).into_iter().chain((0..first).map(call_of));
+    let asked = (0..hosted).map(|number| hosted_item("shell_call", number));
+    let said = blocks(&exchange.said).into_iter().chain(asked).chain((0..first).map(call_of));
     let mut messages = vec![message(Role::Assistant, said.collect())];
     if nested {
         messages.push(message(Role::Assistant, vec![call_of(first)]));
@@ -120,7 +126,17 @@ fn exchanged(exchange: &Exchange) -> Vec<Message> {
     } else {
         messages.extend(results.into_iter().map(|result| message(role, vec![result])));
     }
+    for number in 0..hosted {
+        // Before the last of the other results, or behind it.
+        let place = messages.len() - usize::from(reversed);
+        messages.insert(place, message(Role::Tool, vec![hosted_item("shell_call_output", number)]));
+    }
     messages
+}
+
+/// An item of a tool that the pruner does not know.
+fn hosted_item(kind: &str, number: usize) -> Block {
+    Block::Opaque { dialect: "openai_responses".to_owned(), value: json!({"type": kind, "call_id": number}) }
 }
 
 pub(super) fn message(role: Role, content: Vec<Block>) -> Message {

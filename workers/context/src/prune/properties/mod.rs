@@ -43,7 +43,7 @@ fn clearing() -> impl Strategy<Value = Clearing> {
     (0_usize..6, any::<[bool; 2]>(), rare(2000), rare(8000)).prop_map(
         |(keep, [excludes, inputs], at_least, trigger)| Clearing {
             keep,
-            exclude_tools: if excludes { vec![TOOLS[2].to_owned()] } else { Vec::new() },
+            exclude_tools: excludes.then(|| TOOLS[2].to_owned()).into_iter().collect(),
             inputs,
             at_least: at_least.unwrap_or(0),
             trigger,

@@ -58,7 +58,7 @@ fn a_cleared_result_still_answers_its_call() {
 
 #[test]
 fn an_excluded_tool_is_left_alone() {
-    let clear = Clearing { exclude_tools: vec!["look_up".to_owned()], ..keep(0) };
+    let clear = Clearing { exclude_tools: ["look_up".to_owned()].into(), ..keep(0) };
     assert_eq!(cut(&talk(), &clearing(112, clear)), ((0..6).collect(), vec![]));
 }
 

@@ -6,7 +6,9 @@ mod marks;
 use schemas::catalog::Model;
 use schemas::chat::{Block, ChatRequest, Extra, Message, Role, Sampling, ToolCall, ToolResult};
 use schemas::context::{ContextOptions, ContextStrategy};
+use schemas::dialect::{anthropic, openai_responses};
 use schemas::error::{ErrorCode, Failure};
+use serde_json::json;
 
 use super::plan::{Costs, plan_costs};
 use super::*;
@@ -119,6 +121,23 @@ fn results_in_a_users_message_belong_to_the_turn_of_their_calls() {
     assert_eq!(kept_of(&messages, 4), [4]);
 }
 
+/// As OpenAI's models call a hosted tool beside a function, and clients answer both.
+#[test]
+fn the_output_of_a_hosted_tool_belongs_to_the_turn_of_its_call() {
+    let call = |kind: &str, id: &str| json!({"type": kind, "call_id": id, "name": "f", "arguments": "{}"});
+    let output = |kind: &str, id: &str| json!({"type": kind, "call_id": id, "output": "42"});
+    let input = json!([
+        {"role": "user", "content": "1"}, call("function_call", "a"), call("shell_call", "b"),
+        output("shell_call_output", "b"), output("function_call_output", "a"),
+        call("shell_call", "c"), output("shell_call_output", "c"), {"role": "user", "content": "2"},
+    ]);
+    let decoded = openai_responses::decode_request(json!({"model": "m", "input": input})).unwrap();
+    let messages = decoded.request.messages;
+    assert_eq!(kept_of(&messages, 7), [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(kept_of(&messages, 6), [6]);
+    assert_eq!(kept_of(&messages[..6], 6).len(), 6, "in the newest turn");
+}
+
 #[test]
 fn several_results_of_one_call_are_one_exchange() {
     let messages = [user("1"), call(&["a"]), result("a"), result("a"), user("2")];
@@ -188,9 +207,14 @@ fn a_refusal_names_the_sizes() {
     assert_eq!((failure.code, failure.param.as_deref()), (ErrorCode::InvalidRequest, Some("messages")));
     assert_eq!(
         failure.message,
-        "messages: the conversation needs 38 input tokens for its system prompts, tools and newest turn alone, and 30 are \
-         allowed: a window of 100 less 60 kept for the answer, and at most 30 asked for"
+        "context_length_exceeded: the conversation needs 38 input tokens for its system prompts, tools and newest turn \
+         alone, and 30 are allowed: a window of 100 less 60 kept for the answer, and at most 30 asked for"
     );
+    let openai = openai_responses::encode_error(&failure);
+    let expected = json!(["invalid_request_error", "messages", "context_length_exceeded"]);
+    assert_eq!(json!([openai["error"]["type"], openai["error"]["param"], openai["error"]["code"]]), expected);
+    let told = anthropic::encode_error(&failure)["error"]["message"].to_string();
+    assert!(told.starts_with("\"prompt is too long: the conversation needs 38"), "{told}");
 }
 
 #[test]
@@ -208,7 +232,11 @@ fn a_budget_leaves_room_for_the_answer() {
     let beyond = ContextOptions { budget: Some(u32::MAX), ..ContextOptions::default() };
     assert_eq!(budget_for(&model, &request, &beyond).limit(), 8000);
     request.sampling.max_tokens = Some(9000);
-    assert_eq!(budget_for(&model, &request, &options).limit(), 0);
+    assert_eq!(budget_for(&model, &request, &options).limit(), 7168, "no more is asked of the model than it can");
+    let unknown = Model { max_output: None, ..model };
+    assert_eq!(budget_for(&unknown, &request, &options).limit(), 0);
+    request.sampling.max_tokens = None;
+    assert_eq!(budget_for(&unknown, &request, &options).limit(), 4096);
 }
 
 fn toml_model(window: u32, output: u32) -> Model {
