@@ -12,6 +12,9 @@ use super::{context, fields};
 const FIELDS: [&str; 7] = ["lane", "not_before", "deadline", "session", "context", "metadata", "on_ambiguous"];
 /// Names further apart than this are no typing errors.
 const FARTHEST: usize = 3;
+/// Bytes of an unknown name beyond which nothing is suggested, and characters of it that an answer shows. The distance
+/// takes the product of both lengths, and a name is as long as a body may be.
+const LONGEST_NAME: usize = 64;
 
 /// The submission in the body of `POST /v1/jobs`.
 pub(crate) fn decode(mut object: Map<String, Value>) -> Result<Submission, Failure> {
@@ -54,7 +57,8 @@ pub(super) fn refuse_unknown<'a>(
 
 /// The name of a field that is none of `names`, as it may stand in an answer, and what to say of it.
 pub(super) fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a &'a str>) -> (String, String) {
-    let nearest = names.map(|known| (strsim::levenshtein(name, known), *known)).min();
+    let short = name.len() <= LONGEST_NAME;
+    let nearest = names.filter(|_| short).map(|known| (strsim::levenshtein(name, known), *known)).min();
     let message = match nearest {
         Some((distance, meant)) if distance <= FARTHEST && distance < meant.len() => {
             format!("unknown field: did you mean {meant}?")
@@ -66,7 +70,7 @@ pub(super) fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a &'a str>) 
 
 /// A field's name as it may stand in an answer: it is the client's, and of any length.
 fn shortened(name: &str) -> String {
-    name.chars().take(64).collect()
+    name.chars().take(LONGEST_NAME).collect()
 }
 
 #[cfg(test)]
@@ -116,6 +120,14 @@ mod tests {
         assert_eq!(failure.message, "frobnicate: unknown field");
         let failure = decoded(with(json!({"x".repeat(10_000): 1}))).unwrap_err();
         assert_eq!(failure.param.unwrap().len(), 64);
+    }
+
+    #[test]
+    fn a_long_name_is_compared_with_nothing() {
+        let known = "x".repeat(LONGEST_NAME);
+        let said = |name: &str| unknown(name, [&known.as_str()].into_iter()).1;
+        assert_eq!(said(&known[1..]), format!("unknown field: did you mean {known}?"));
+        assert_eq!(said(&format!("{known}x")), "unknown field");
     }
 
     #[test]
