@@ -93,7 +93,8 @@ pub(crate) async fn read<T: Send + 'static>(
 ) -> Result<(T, Body), ApiError> {
     let JsonBody { bytes, object, hold } = body;
     let size = bytes.len();
-    let (hash, asked) = offload(size, move || (identity::body_hash(route, &bytes), decode(object))).await?;
+    let work = move || (identity::body_hash(route, &bytes), decode(object));
+    let ((hash, asked), hold) = offload(size, hold, work).await?;
     Ok((asked?, Body { hash, bytes: size, hold }))
 }
 
