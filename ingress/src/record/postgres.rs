@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool};
 use super::error::{OpenError, StoreError};
 use super::fold::{DailyUsage, Row, rolled_up};
 use super::query::{ADD_USAGE, GET, Selection, UPSERT_JOBS, USAGE};
-use super::{Backend, usage_of};
+use super::{Backend, page, usage_of};
 
 /// One array a column: the statement is the same for every number of rows, so the server plans it once.
 const JOBS: &str = "INSERT INTO jobs (id, tenant, status, model, provider, lane, created_at, started_at, finished_at, \
@@ -78,7 +78,7 @@ impl Backend for PostgresBackend {
     }
 
     fn documents<'a>(&'a self, page: &'a Selection) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
-        Box::pin(async move { Ok(page.query().build_query_scalar().fetch_all(&self.pool).await?) })
+        Box::pin(async move { page::read(page.query().build_query_scalar().fetch(&self.pool)).await })
     }
 
     fn usage<'a>(

@@ -14,7 +14,7 @@ use tokio::fs;
 use super::error::{OpenError, StoreError};
 use super::fold::{DailyUsage, Row, rolled_up};
 use super::query::{ADD_USAGE, GET, Selection, UPSERT_JOBS, USAGE};
-use super::{Backend, usage_of};
+use super::{Backend, page, usage_of};
 
 /// Rows of one statement: 13 parameters each, of SQLite's 32,766.
 const ROWS_PER_STATEMENT: usize = 512;
@@ -88,7 +88,7 @@ impl Backend for SqliteBackend {
     }
 
     fn documents<'a>(&'a self, page: &'a Selection) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
-        Box::pin(async move { Ok(page.query().build_query_scalar().fetch_all(&self.pool).await?) })
+        Box::pin(async move { page::read(page.query().build_query_scalar().fetch(&self.pool)).await })
     }
 
     fn usage<'a>(
