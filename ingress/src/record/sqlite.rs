@@ -16,6 +16,8 @@ use super::fold::{DailyUsage, Row, rolled_up};
 use super::query::{ADD_USAGE, GET, Selection, UPSERT_JOBS, USAGE};
 use super::{Backend, page, usage_of};
 
+/// Rows that are read ahead of whoever takes them: a document is up to 1 MiB, and a page of them ends by their size.
+const READ_AHEAD: usize = 4;
 /// Rows of one statement: 13 parameters each, of SQLite's 32,766.
 const ROWS_PER_STATEMENT: usize = 512;
 
@@ -46,6 +48,7 @@ fn pool(config: &DatabaseConfig, options: SqliteConnectOptions) -> SqlitePool {
         // A record is acknowledged after its commit: with less than FULL a power cut would leave a hole in history.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(config.query_timeout)
+        .row_buffer_size(READ_AHEAD)
         .disable_statement_logging();
     SqlitePoolOptions::new()
         .max_connections(config.max_connections)
