@@ -8,6 +8,7 @@ mod clients;
 mod cluster;
 mod dead;
 mod delays;
+mod deltas;
 mod estimates;
 mod events;
 mod fakes;
