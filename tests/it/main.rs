@@ -24,6 +24,7 @@ mod parking;
 mod pipeline;
 mod queue_status;
 mod records;
+mod responses;
 mod resume;
 mod retention;
 mod retries;
