@@ -251,7 +251,8 @@ mod tests {
         let identity = Identity { id: id(), repeat: Repeat::Keyed };
         let other = Entry { identity, waiter: waiters.join(id()), again: Again::Keyed, joined: false };
         other.refused(SubmitError::Conflict.into());
-        assert_eq!(waiters.next_abandoned(Duration::from_secs(5)).await, id());
+        let abandoned = waiters.next_abandoned(Duration::from_secs(5));
+        assert_eq!(tokio::time::timeout(Duration::from_secs(60), abandoned).await, Ok(id()));
     }
 
     #[test]
