@@ -37,7 +37,8 @@ pub(crate) async fn run(app: &Arc<App>, shutdown: &CancellationToken) {
 }
 
 async fn end(app: &App, id: JobId) {
-    if presence::elsewhere(app, id).await || app.waiters.knows(id) {
+    let elsewhere = presence::elsewhere(app, id).await;
+    if !app.waiters.give_up(id) || elsewhere {
         return;
     }
     match timeout(PATIENCE, app.broker.cancel(id)).await {

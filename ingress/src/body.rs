@@ -42,14 +42,15 @@ impl FromRequest<Arc<App>> for JsonBody {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let config = &app.config.ingress;
         let read = read(request, &app.memory, config.max_body_bytes, config.body_timeout).await;
-        let (bytes, mut hold) = read.inspect_err(|error| app.metrics.http.body_refused(error))?;
+        let (bytes, hold) = read.inspect_err(|error| app.metrics.http.body_refused(error))?;
         app.metrics.http.body_bytes.observe(bytes.len() as f64);
         let limits = Limits::new(config.max_json_depth, config.max_body_bytes);
         let body = bytes.clone();
-        let checked = offload(bytes.len(), move || json::check(body, limits)).await??;
+        let (checked, mut hold) = offload(bytes.len(), hold, move || json::check(body, limits)).await?;
+        let checked = checked?;
         hold.push(within(config.body_timeout, app.memory.hold_built(checked.cost())).await?);
-        let object = offload(bytes.len(), move || checked.build()).await??;
-        Ok(Self { bytes, object, hold })
+        let (object, hold) = offload(bytes.len(), hold, move || checked.build()).await?;
+        Ok(Self { bytes, object: object?, hold })
     }
 }
 
@@ -65,15 +66,17 @@ impl OptionalFromRequest<Arc<App>> for JsonBody {
     }
 }
 
-/// Runs `work` on `bytes` bytes of input here when that is quick, else on a thread that may block.
+/// Runs `work` on `bytes` bytes of input here when that is quick, else on a thread that may block. What the work takes of
+/// the memory budget, `holds`, comes back with its result: it goes on when whoever waits for it has left.
 pub(crate) async fn offload<T: Send + 'static>(
     bytes: usize,
+    holds: Holds,
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
+) -> Result<(T, Holds), ApiError> {
     if bytes <= OFFLOAD {
-        return Ok(work());
+        return Ok((work(), holds));
     }
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
+    tokio::task::spawn_blocking(move || (work(), holds)).await.map_err(|error| {
         tracing::error!(error = %error, "large body could not be processed");
         ApiError::new(ErrorCode::Internal, "the request could not be processed")
     })
@@ -181,7 +184,7 @@ fn invalid(message: &str) -> ApiError {
 mod tests {
     use super::*;
     use axum::response::IntoResponse;
-    use futures::{StreamExt, stream};
+    use futures::{FutureExt, StreamExt, stream};
 
     const LIMIT: usize = 1 << 20;
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -224,6 +227,19 @@ mod tests {
         assert_eq!(status(large, &memory).await, 503);
         let small = post().header("content-length", "10000").body(chunked(1)).unwrap();
         assert_eq!(status(small, &memory).await, 200);
+    }
+
+    #[tokio::test]
+    async fn memory_is_held_for_as_long_as_the_work_goes_on() {
+        let memory = BodyMemory::new(LIMIT);
+        let holds = vec![memory.hold(LIMIT).await];
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let mut work = Box::pin(offload(usize::MAX, holds, move || wait.recv()));
+        assert!(work.as_mut().now_or_never().is_none());
+        drop(work);
+        assert!(memory.hold(LIMIT).now_or_never().is_none(), "nobody waits for it, and it goes on");
+        drop(go);
+        memory.hold(LIMIT).await;
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod route;
 mod router;
 mod server;
 mod session;
+mod stall;
 mod stored;
 mod stream;
 mod submit;

@@ -6,6 +6,7 @@ use schemas::envelope;
 use schemas::error::ErrorCode;
 use schemas::id::JobId;
 use schemas::job::{Job, JobHead};
+use schemas::state::Phase;
 use schemas::view::{JobView, Status};
 use tokio::time::timeout;
 
@@ -54,7 +55,27 @@ pub(crate) async fn find(app: &App, tenant: &str, id: JobId) -> Result<Found, Ap
         Sighting::Delayed(job) => Found::Waiting { job: Box::new(job), delayed: true },
         Sighting::Absent => return Err(past(app, tenant, id).await?),
     };
-    if found.head().tenant == tenant { Ok(found) } else { Err(unknown()) }
+    if found.head().tenant == tenant && !is_hidden(app, id, &found).await? { Ok(found) } else { Err(unknown()) }
+}
+
+/// Whether its client deleted the job.
+async fn is_hidden(app: &App, id: JobId, found: &Found) -> Result<bool, ApiError> {
+    if !can_be_hidden(found) {
+        return Ok(false);
+    }
+    let hidden = timeout(app.config.ingress.submit_timeout, app.broker.is_hidden(id)).await;
+    Ok(hidden.map_err(|_| ApiError::unavailable("the broker does not answer; try again"))??)
+}
+
+/// Only responses can be deleted, and they are ended first. What an answered one keeps tells it from other jobs, which are
+/// not asked for; other ends may have kept nothing.
+fn can_be_hidden(found: &Found) -> bool {
+    let Found::Recorded(record) = found else { return false };
+    let kept = record.state.result.as_ref().and_then(|result| result.kept.as_ref());
+    match record.state.phase {
+        Phase::Completed | Phase::Incomplete => kept.is_some_and(|kept| kept.surface.is_some()),
+        phase => phase.is_terminal(),
+    }
 }
 
 /// A job as its client reads it.
@@ -112,4 +133,37 @@ pub(crate) fn history_away(error: crate::record::StoreError) -> ApiError {
 
 fn unknown() -> ApiError {
     ApiError::not_found("no such job")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::state::JobState;
+    use schemas::timestamp::Timestamp;
+    use serde_json::json;
+
+    fn found(phase: &str, result: &serde_json::Value) -> Found {
+        let state = json!({
+            "phase": phase, "nonce": "n", "holder": "", "attempts": [], "carrier": {"stream": ""}, "result": result,
+            "head": {"tenant": "t", "model": "m", "created_at": 0, "body_hash": ""},
+        });
+        let state: JobState = serde_json::from_value(state).unwrap();
+        Found::Recorded(Box::new(Record { seq: 1, state: Box::new(state), written_at: Timestamp::default() }))
+    }
+
+    #[test]
+    fn only_what_may_have_been_deleted_is_asked_for() {
+        let surface = json!({"kept": {"surface": {"dialect": "openai_responses", "echo": {}, "store": true}}});
+        let nothing = json!({});
+        for (phase, result, asked) in [
+            ("completed", &surface, true),
+            ("incomplete", &surface, true),
+            ("completed", &nothing, false),
+            ("cancelled", &nothing, true),
+            ("failed", &nothing, true),
+            ("running", &nothing, false),
+        ] {
+            assert_eq!(can_be_hidden(&found(phase, result)), asked, "{phase} {result}");
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! The HTTP/1.1 server: one task a connection, all of them bounded in number, in the time that a head may take, and in
-//! the time that they get when the service stops.
+//! The HTTP/1.1 server: one task a connection, all of them bounded in number, in the time that a head may take and that
+//! an answer may lie unread, and in the time that they get when the service stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 use crate::error::chain;
 use crate::metrics::HttpMetrics;
 use crate::route::Counted;
+use crate::stall::Unstalled;
+
+type Connection = http1::Connection<TokioIo<Unstalled<TcpStream>>, TowerToHyperService<Router>>;
 
 /// Bytes of a head that the connection reads before it gives up, and of a body that it reads ahead.
 const READ_BUFFER: usize = 64 * 1024;
@@ -60,6 +63,7 @@ struct Server {
     http: http1::Builder,
     router: Router,
     room: Arc<Semaphore>,
+    write_timeout: Duration,
     metrics: HttpMetrics,
 }
 
@@ -70,7 +74,8 @@ impl Server {
             .header_read_timeout(config.ingress.header_timeout)
             .max_headers(MOST_HEADERS)
             .max_buf_size(READ_BUFFER);
-        Self { http, router, room: Arc::new(Semaphore::new(config.ingress.max_connections)), metrics }
+        let room = Arc::new(Semaphore::new(config.ingress.max_connections));
+        Self { http, router, room, write_timeout: config.ingress.write_timeout, metrics }
     }
 
     /// The next connection, once there is room for it. Until then it waits in the system's queue.
@@ -90,12 +95,13 @@ impl Server {
         }
     }
 
-    fn connection(&self, stream: TcpStream) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+    fn connection(&self, stream: TcpStream) -> Connection {
         // Without it an answer's last packet may wait 40 ms for the client's acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(error = %error, "TCP_NODELAY not set");
         }
-        self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router.clone()))
+        let stream = TokioIo::new(Unstalled::new(stream, self.write_timeout));
+        self.http.serve_connection(stream, TowerToHyperService::new(self.router.clone()))
     }
 }
 
@@ -136,7 +142,9 @@ mod tests {
             go.notified().await;
             "whole"
         };
-        let router = Router::new().route("/", get(handler));
+        // More than the system takes for a peer that does not read.
+        let large = || async { vec![b' '; 64 << 20] };
+        let router = Router::new().route("/", get(handler)).route("/large", get(large));
         let (counted, stop) = (metrics.clone(), shutdown.clone());
         let mut server = JoinSet::new();
         server.spawn(async move { serve(listener, router, &config, &counted, &stop).await });
@@ -192,6 +200,18 @@ mod tests {
         go.notify_one();
         assert!(answer(&mut second).await.ends_with("whole"));
         assert_eq!(running.metrics.accepted_connections.get(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_is_not_kept() {
+        let nobody = Arc::new(Notify::new());
+        let mut running = start(&[("INGRESS__WRITE_TIMEOUT", "50ms")], &nobody, &nobody).await;
+        let mut client = TcpStream::connect(running.address).await.unwrap();
+        client.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        client.read_u8().await.unwrap();
+        running.shutdown.cancel();
+        running.server.join_next().await.unwrap().unwrap();
+        assert_eq!(running.metrics.failed_connections.get(), 1, "it ended by itself, not by the grace of the shutdown");
     }
 
     #[tokio::test]

@@ -26,6 +26,8 @@ struct Entry {
     synchronous: bool,
     /// Since when nobody waits.
     left_at: Option<Instant>,
+    /// Somebody is finding out whether a client waits elsewhere.
+    asked: bool,
 }
 
 /// One client that waits for one job. Dropping it before [`Waiter::served`] means that the client left.
@@ -42,20 +44,20 @@ impl Waiters {
     /// A client begins to wait.
     pub(crate) fn join(self: &Arc<Self>, id: JobId) -> Waiter {
         let mut jobs = self.lock();
-        let entry = jobs.entry(id).or_insert(Entry { clients: 0, synchronous: false, left_at: None });
+        let entry = jobs.entry(id).or_insert(Entry { clients: 0, synchronous: false, left_at: None, asked: false });
         entry.clients += 1;
-        entry.left_at = None;
+        (entry.left_at, entry.asked) = (None, false);
         Waiter { waiters: Arc::clone(self), id, served: false, promise: None }
     }
 
-    /// The next job whose clients have all been gone for `grace`. It is forgotten here.
+    /// The next job whose clients have all been gone for `grace`. It is to be given up, unless a client waits elsewhere.
     pub(crate) async fn next_abandoned(&self, grace: Duration) -> JobId {
         loop {
             let changed = self.changed.notified();
             let first = self.first_left();
             match first {
                 Some((id, left_at)) if left_at.elapsed() >= grace => {
-                    if self.forget(id, grace) {
+                    if self.ask(id, grace) {
                         return id;
                     }
                 }
@@ -68,9 +70,15 @@ impl Waiters {
         }
     }
 
-    /// Whether a client waits here, or has just left.
-    pub(crate) fn knows(&self, id: JobId) -> bool {
-        self.lock().contains_key(&id)
+    /// Forgets a job of [`Self::next_abandoned`], unless a client has come back meanwhile, here or elsewhere. Whether it
+    /// was forgotten.
+    pub(crate) fn give_up(&self, id: JobId) -> bool {
+        let mut jobs = self.lock();
+        let abandoned = jobs.get(&id).is_some_and(|entry| entry.asked);
+        if abandoned {
+            jobs.remove(&id);
+        }
+        abandoned
     }
 
     /// Whether a client waits here. If so, the job is looked after here from now on, and no more where it was asked for.
@@ -84,27 +92,27 @@ impl Waiters {
         }
     }
 
-    /// A client waits in another process: the job is looked after there.
+    /// A client waits in another process. It may be refused there, so the job is not forgotten here: the grace begins
+    /// anew, and the other process is asked when it is over.
     pub(crate) fn came_back_elsewhere(&self, id: JobId) {
-        let mut jobs = self.lock();
-        if jobs.get(&id).is_some_and(|entry| entry.clients == 0) {
-            jobs.remove(&id);
+        if let Some(entry) = self.lock().get_mut(&id).filter(|entry| entry.clients == 0) {
+            (entry.left_at, entry.asked) = (Some(Instant::now()), false);
+            self.changed.notify_one();
         }
     }
 
     fn first_left(&self) -> Option<(JobId, Instant)> {
         let jobs = self.lock();
-        jobs.iter().filter_map(|(id, entry)| Some((*id, entry.left_at?))).min_by_key(|(_, left_at)| *left_at)
+        let waiting = jobs.iter().filter(|(_, entry)| !entry.asked);
+        waiting.filter_map(|(id, entry)| Some((*id, entry.left_at?))).min_by_key(|(_, left_at)| *left_at)
     }
 
-    /// Removes a job unless a client came back meanwhile.
-    fn forget(&self, id: JobId, grace: Duration) -> bool {
+    /// Marks a job as asked for, unless a client came back meanwhile.
+    fn ask(&self, id: JobId, grace: Duration) -> bool {
         let mut jobs = self.lock();
-        let gone = jobs.get(&id).and_then(|entry| entry.left_at).is_some_and(|left_at| left_at.elapsed() >= grace);
-        if gone {
-            jobs.remove(&id);
-        }
-        gone
+        let Some(entry) = jobs.get_mut(&id) else { return false };
+        entry.asked = entry.left_at.is_some_and(|left_at| left_at.elapsed() >= grace);
+        entry.asked
     }
 
     fn leave(&self, id: JobId, served: bool) {
@@ -197,7 +205,22 @@ mod tests {
         assert_eq!(waiters.next_abandoned(GRACE).await, id(1));
         assert_eq!(left.elapsed(), GRACE);
         assert!(waiters.next_abandoned(GRACE).now_or_never().is_none());
-        assert!(waiters.lock().is_empty());
+        assert!(waiters.give_up(id(1)) && waiters.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_comes_back_while_others_are_asked_keeps_it_alive() {
+        let waiters = Arc::new(Waiters::default());
+        drop(owner(&waiters));
+        assert_eq!(waiters.next_abandoned(GRACE).await, id(1));
+        waiters.came_back_elsewhere(id(1));
+        assert!(!waiters.give_up(id(1)), "it came back elsewhere");
+        let told = Instant::now();
+        assert_eq!((waiters.next_abandoned(GRACE).await, told.elapsed()), (id(1), GRACE));
+        drop(waiters.join(id(1)));
+        assert!(!waiters.give_up(id(1)), "it came back here, and has a grace of its own");
+        assert_eq!(waiters.next_abandoned(GRACE).await, id(1));
+        assert!(waiters.give_up(id(1)) && !waiters.give_up(id(1)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -226,12 +249,12 @@ mod tests {
         drop(owner(&here));
         let guest = there.join(id(1));
         here.came_back_elsewhere(id(1));
-        nobody_is_missed(&here).await;
-        assert!(there.adopt(id(1)) && !here.adopt(id(1)) && !here.knows(id(1)));
+        assert_eq!(here.next_abandoned(GRACE).await, id(1));
+        assert!(there.adopt(id(1)) && !here.adopt(id(1)));
         there.came_back_elsewhere(id(1));
-        assert!(there.knows(id(1)), "a client is here");
+        nobody_is_missed(&there).await;
         drop(guest);
-        assert!(there.knows(id(1)) && !there.adopt(id(1)), "it has left");
+        assert!(!there.adopt(id(1)), "it has left");
         assert_eq!(there.next_abandoned(GRACE).await, id(1));
     }
 

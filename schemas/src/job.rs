@@ -155,8 +155,11 @@ impl Job {
 pub struct Surface {
     /// The dialect of the API that it was submitted by.
     pub dialect: String,
-    /// What is repeated, as that dialect wants it.
+    /// What is repeated, as that dialect wants it; null where it is stored.
     pub echo: Value,
+    /// The object that has it, enveloped like any stored value, when it is too large to be carried along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_echo: Option<String>,
     /// The request is kept with the result, so that it can be shown and gone on from.
     #[serde(default)]
     pub store: bool,

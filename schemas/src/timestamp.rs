@@ -11,6 +11,10 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
+/// The first and the last moment that RFC 3339 can write: the years have four digits.
+const FIRST: i64 = -62_167_219_200_000;
+const LAST: i64 = 253_402_300_799_999;
+
 impl Timestamp {
     /// The moment `milliseconds` after the Unix epoch.
     #[must_use]
@@ -74,7 +78,8 @@ impl From<OffsetDateTime> for Timestamp {
 
 impl From<Timestamp> for OffsetDateTime {
     fn from(moment: Timestamp) -> Self {
-        Self::from_unix_timestamp_nanos(i128::from(moment.0) * 1_000_000).unwrap_or(Self::UNIX_EPOCH)
+        let moment = moment.0.clamp(FIRST, LAST);
+        Self::from_unix_timestamp_nanos(i128::from(moment) * 1_000_000).unwrap_or(Self::UNIX_EPOCH)
     }
 }
 
@@ -123,5 +128,15 @@ mod tests {
         assert_eq!(serde_json::from_str::<Timestamp>("1769860800").unwrap().as_secs(), 1_769_860_800);
         assert!(serde_json::from_str::<Timestamp>("\"tomorrow\"").is_err());
         assert!(serde_json::from_str::<Timestamp>("[1]").is_err());
+    }
+
+    #[test]
+    fn what_has_no_name_prints_as_the_nearest_that_has() {
+        let printed = |milliseconds| Timestamp::from_millis(milliseconds).to_string();
+        assert_eq!(printed(FIRST), "0000-01-01T00:00:00Z");
+        assert_eq!(printed(FIRST - 1), printed(FIRST));
+        assert_eq!(printed(i64::MIN), printed(FIRST));
+        assert_eq!(printed(LAST), "9999-12-31T23:59:59.999Z");
+        assert_eq!(printed(i64::MAX), printed(LAST));
     }
 }

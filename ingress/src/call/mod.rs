@@ -93,7 +93,8 @@ pub(crate) async fn read<T: Send + 'static>(
 ) -> Result<(T, Body), ApiError> {
     let JsonBody { bytes, object, hold } = body;
     let size = bytes.len();
-    let (hash, asked) = offload(size, move || (identity::body_hash(route, &bytes), decode(object))).await?;
+    let work = move || (identity::body_hash(route, &bytes), decode(object));
+    let ((hash, asked), hold) = offload(size, hold, work).await?;
     Ok((asked?, Body { hash, bytes: size, hold }))
 }
 
@@ -109,15 +110,23 @@ pub(crate) async fn answer(incoming: Incoming, asked: Asked, body: Body) -> Resu
     Ok(response)
 }
 
-/// Makes a job that nobody waits for.
-pub(crate) async fn accept(incoming: &Incoming, submission: Submission, body: Body) -> Result<Submitted, ApiError> {
+/// Makes a job that nobody waits for. The entry is to be told what the client hears of it.
+pub(crate) async fn accept(
+    incoming: &Incoming,
+    submission: Submission,
+    body: Body,
+) -> Result<(Submitted, Entry), ApiError> {
     let Incoming { app, caller, request_id, headers } = incoming;
     let identity = Identity::of(&caller.tenant, headers, clock::now(), clock::random_bits())?;
     let submission = Submission { lane: lane(headers, &submission)?, ..submission };
-    let origin = Origin { caller, request_id, identity, body_hash: body.hash, body_bytes: body.bytes };
+    let entry = rejoin::enter(app, caller, headers, identity, &body.hash, false).await?;
+    let origin = Origin { caller, request_id, identity: entry.identity, body_hash: body.hash, body_bytes: body.bytes };
     let submitted = submit::submit(app, origin, submission).await;
     drop(body.hold);
-    submitted
+    match submitted {
+        Ok(submitted) => Ok((submitted, entry)),
+        Err(error) => Err(entry.refused(error)),
+    }
 }
 
 async fn submitted(incoming: Incoming, asked: Asked, body: Body) -> Result<Call, ApiError> {
@@ -126,7 +135,7 @@ async fn submitted(incoming: Incoming, asked: Asked, body: Body) -> Result<Call,
     let Asked { submission, style } = asked;
     let submission = Submission { lane: lane(&headers, &submission)?, synchronous: true, ..submission };
     let deadline = Instant::now() + app.config.ingress.synchronous_timeout;
-    let entry = rejoin::enter(&app, &caller, &headers, identity, &body.hash).await?;
+    let entry = rejoin::enter(&app, &caller, &headers, identity, &body.hash, true).await?;
     let watch = app.broker.watch(entry.identity.id);
     let (caller, request_id) = (&caller, &request_id);
     let origin = Origin { caller, request_id, identity: entry.identity, body_hash: body.hash, body_bytes: body.bytes };

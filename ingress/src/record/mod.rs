@@ -5,6 +5,7 @@ mod cursor;
 mod error;
 mod fold;
 mod metrics;
+mod page;
 mod postgres;
 mod query;
 pub mod recorder;
@@ -20,7 +21,8 @@ pub use cursor::{Cursor, InvalidCursor};
 pub use error::{OpenError, StoreError};
 pub use fold::{DailyUsage, Entry};
 pub use metrics::RecorderMetrics;
-pub use store::{Filter, Page, Store};
+pub use page::Page;
+pub use store::{Filter, Store};
 
 use fold::Row;
 use query::Selection;
@@ -37,7 +39,7 @@ trait Backend: Send + Sync {
     /// One job's document.
     fn document<'a>(&'a self, tenant: &'a str, id: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
 
-    /// The documents of one page.
+    /// The documents of one page, as [`page::read`] takes them.
     fn documents<'a>(&'a self, page: &'a Selection) -> BoxFuture<'a, Result<Vec<String>, StoreError>>;
 
     /// Usage from one day to another, both included.

@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool};
 use super::Backend;
 use super::error::{OpenError, StoreError};
 use super::fold::{DailyUsage, Row, rolled_up};
+use super::page;
 use super::query::{ADD_USAGE, GET, INSERT_JOBS, INSERT_USAGE, PING, Selection, UPSERT_JOBS, USAGE};
 
 /// One array a column: the statement is the same for every number of rows, so the server plans it once.
@@ -75,7 +76,7 @@ impl Backend for PostgresBackend {
     }
 
     fn documents<'a>(&'a self, page: &'a Selection) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
-        Box::pin(async move { Ok(page.query().build_query_scalar().fetch_all(&self.pool).await?) })
+        Box::pin(async move { page::read(page.query().build_query_scalar().fetch(&self.pool)).await })
     }
 
     fn usage<'a>(

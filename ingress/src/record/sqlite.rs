@@ -14,8 +14,11 @@ use tokio::fs;
 use super::Backend;
 use super::error::{OpenError, StoreError};
 use super::fold::{DailyUsage, Row, rolled_up};
+use super::page;
 use super::query::{ADD_USAGE, GET, INSERT_JOBS, INSERT_USAGE, PING, Selection, UPSERT_JOBS, USAGE};
 
+/// Rows that are read ahead of whoever takes them: a document is up to 1 MiB, and a page of them ends by their size.
+const READ_AHEAD: usize = 4;
 /// Rows of one statement: 13 parameters each, of SQLite's 32,766.
 const ROWS_PER_STATEMENT: usize = 512;
 
@@ -46,6 +49,7 @@ fn pool(config: &DatabaseConfig, options: SqliteConnectOptions) -> SqlitePool {
         // A record is acknowledged after its commit: with less than FULL a power cut would leave a hole in history.
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(config.query_timeout)
+        .row_buffer_size(READ_AHEAD)
         .disable_statement_logging();
     SqlitePoolOptions::new()
         .max_connections(config.max_connections)
@@ -88,7 +92,7 @@ impl Backend for SqliteBackend {
     }
 
     fn documents<'a>(&'a self, page: &'a Selection) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
-        Box::pin(async move { Ok(page.query().build_query_scalar().fetch_all(&self.pool).await?) })
+        Box::pin(async move { page::read(page.query().build_query_scalar().fetch(&self.pool)).await })
     }
 
     fn usage<'a>(

@@ -14,13 +14,14 @@ use secrecy::ExposeSecret;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::Backend;
 use super::cursor::Cursor;
 use super::error::{OpenError, StoreError};
 use super::fold::{DailyUsage, Entry, Row, column, newest};
+use super::page::Page;
 use super::postgres::PostgresBackend;
 use super::query::Selection;
 use super::sqlite::SqliteBackend;
+use super::{Backend, page};
 
 /// Which jobs to list.
 #[derive(Debug, Clone, Default)]
@@ -33,15 +34,6 @@ pub struct Filter {
     pub lane: Option<Lane>,
     /// Also those that no client submitted: summaries of sessions.
     pub internal: bool,
-}
-
-/// Some jobs, newest first.
-#[derive(Debug)]
-pub struct Page {
-    /// The jobs.
-    pub jobs: Vec<JobView>,
-    /// Where the next page begins; `None` when there is no more.
-    pub next: Option<Cursor>,
 }
 
 /// The history of jobs. Cheap to clone; all clones share one pool of connections.
@@ -129,7 +121,7 @@ impl Store {
             limit: i64::from(limit) + 1,
         };
         let documents = self.bounded(self.0.backend.documents(&selection)).await?;
-        page(&documents, limit as usize)
+        Ok(page::of(&documents, limit as usize)?)
     }
 
     /// What `tenant` used on each day from `from` to `to`, both included and written as `2026-01-31`.
@@ -169,14 +161,6 @@ impl Store {
         };
         timeout(*query_timeout, whole).await.map_err(|_| StoreError::TimedOut(*query_timeout))?
     }
-}
-
-/// The page of these documents, of which there may be one more than `limit`.
-fn page(documents: &[String], limit: usize) -> Result<Page, StoreError> {
-    let jobs: Vec<JobView> =
-        documents.iter().take(limit).map(|document| serde_json::from_str(document)).collect::<Result<_, _>>()?;
-    let last = jobs.last().map(|job| Cursor { created_at: job.created_at, id: job.id });
-    Ok(Page { next: last.filter(|_| documents.len() > limit), jobs })
 }
 
 #[cfg(test)]

@@ -86,6 +86,19 @@ impl Breaks {
         Self { keep, waiting: Mutex::default(), changed: Notify::new(), takes: TaskTracker::new(), outcomes }
     }
 
+    /// That counts for nobody.
+    #[cfg(test)]
+    pub(super) fn testing(keep: Duration) -> Arc<Self> {
+        let outcomes = IntCounterVec::new(prometheus::Opts::new("outcomes", "outcomes"), &["outcome"]).unwrap();
+        Arc::new(Self::new(keep, outcomes))
+    }
+
+    /// The calls that broke and were not noted, taken.
+    #[cfg(test)]
+    pub(super) fn left_behind(&self) -> Vec<JobId> {
+        self.lock().drain(..).map(|call| call.id).collect()
+    }
+
     /// Owes the client of `id` an answer. `None` when no retry ever joins.
     pub(super) fn promise(self: &Arc<Self>, digest: &Arc<str>, id: JobId) -> Option<Promise> {
         let enabled = !self.keep.is_zero();
@@ -209,14 +222,12 @@ async fn note(broker: &Broker, call: &Break) -> bool {
 mod tests {
     use super::*;
     use futures::FutureExt;
-    use prometheus::Opts;
     use schemas::timestamp::Timestamp;
 
     const KEEP: Duration = Duration::from_secs(120);
 
     fn breaks(keep: Duration) -> Arc<Breaks> {
-        let outcomes = IntCounterVec::new(Opts::new("outcomes", "outcomes"), &["outcome"]).unwrap();
-        Arc::new(Breaks::new(keep, outcomes))
+        Breaks::testing(keep)
     }
 
     fn id(number: u128) -> JobId {

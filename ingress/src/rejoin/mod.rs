@@ -1,5 +1,5 @@
-//! Which job a synchronous call stands for: the one of its idempotency key, the one that its broken predecessor left
-//! behind, or a new one. Every API whose clients wait comes through [`enter`].
+//! Which job a call stands for: the one of its idempotency key, the one that its broken predecessor left behind, or a new
+//! one. Every API whose SDKs retry by themselves comes through [`enter`].
 
 pub(crate) mod breaks;
 
@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::submit::Identity;
-use crate::waiters::Waiter;
+use crate::waiters::{Waiter, Waiters};
 use breaks::Promise;
 
 /// How official SDKs number their repeats of one call, from 0.
@@ -27,7 +27,8 @@ const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count
 const PATIENCE: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 
-/// A synchronous call that has its job's id, and a client that waits. To be submitted next.
+/// A call that has its job's id, and a client that waits, be it for no more than to hear that the job was accepted. To be
+/// submitted next.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// The job.
@@ -68,17 +69,29 @@ impl Again {
 }
 
 impl Entry {
-    /// The submit failed: what the client is told, and whether its retry may join a job that exists perhaps.
+    /// The submit failed: what the client is told, and whether its retry may join a job that exists perhaps. The job of a
+    /// key may be another call's, whose client has left: it is looked after as before.
     pub(crate) fn refused(self, error: ApiError) -> ApiError {
         let Self { waiter, again, joined, .. } = self;
-        if !joined && !error.is_open() {
+        if !joined && !error.is_open() && again != Again::Keyed {
             waiter.served();
         }
         again.unaccepted(error)
     }
+
+    /// The job was accepted, and its client waits for nothing else: what it is told. If that is an error, its retry is to
+    /// find the job.
+    pub(crate) fn accepted<T>(self, answer: Result<T, ApiError>) -> Result<T, ApiError> {
+        let Self { waiter, again, .. } = self;
+        if answer.is_ok() {
+            waiter.served();
+        }
+        answer.map_err(|error| again.unaccepted(error.open()))
+    }
 }
 
-/// Finds out which job a call stands for. `identity` is what its headers say.
+/// Finds out which job a call stands for. `identity` is what its headers say. The job of a `synchronous` one lives for
+/// those who wait for it.
 ///
 /// # Errors
 /// When the broker cannot tell whether a retry has a job already: to try again.
@@ -88,40 +101,52 @@ pub(crate) async fn enter(
     headers: &HeaderMap,
     identity: Identity,
     body_hash: &str,
+    synchronous: bool,
 ) -> Result<Entry, ApiError> {
     if identity.repeat == Repeat::Keyed {
         let waiter = app.waiters.join(identity.id);
-        app.broker.tell_waiting(identity.id).await;
+        if synchronous {
+            app.broker.tell_waiting(identity.id).await;
+        }
         return Ok(Entry { identity, waiter, again: Again::Keyed, joined: false });
     }
     let digest: Arc<str> = digest(caller, body_hash).into();
     if is_retry(headers)
         && !app.config.ingress.retry_join.is_zero()
-        && let Some(entry) = joined(app, &digest).await?
+        && let Some(entry) = joined(app, &digest, synchronous).await?
     {
         return Ok(entry);
     }
     let promise = app.breaks.promise(&digest, identity.id);
-    Ok(entry(app, identity, promise, false))
+    Ok(entry(&app.waiters, identity, promise, false, synchronous))
 }
 
-/// A call's entry under an id that nobody can have used for anything else: its job lives for those who wait for it.
-fn entry(app: &Arc<App>, identity: Identity, promise: Option<Promise>, joined: bool) -> Entry {
-    let mut waiter = app.waiters.join(identity.id);
-    waiter.synchronous();
+/// A call's entry under an id that nobody can have used for anything else.
+fn entry(
+    waiters: &Arc<Waiters>,
+    identity: Identity,
+    promise: Option<Promise>,
+    joined: bool,
+    synchronous: bool,
+) -> Entry {
+    let mut waiter = waiters.join(identity.id);
+    if synchronous {
+        waiter.synchronous();
+    }
     let again = if promise.is_some() { Again::Rejoins } else { Again::Anew };
     waiter.owe(promise);
     Entry { identity, waiter, again, joined }
 }
 
 /// The entry of a retry whose call was seen to break.
-async fn joined(app: &Arc<App>, digest: &Arc<str>) -> Result<Option<Entry>, ApiError> {
+async fn joined(app: &Arc<App>, digest: &Arc<str>, synchronous: bool) -> Result<Option<Entry>, ApiError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match within(app, app.breaks.take(&app.broker, digest)).await?? {
             Some(promise) => {
                 let id = promise.id();
-                let entry = entry(app, Identity { id, repeat: Repeat::Keyed }, Some(promise), true);
+                let identity = Identity { id, repeat: Repeat::Keyed };
+                let entry = entry(&app.waiters, identity, Some(promise), true, synchronous);
                 if let Some(entry) = revived(app, entry).await? {
                     app.breaks.joined();
                     tracing::info!(job_id = id.job(), "retry joined the job of the call that broke");
@@ -165,6 +190,10 @@ fn digest(caller: &Caller, body_hash: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use breaks::Breaks;
+    use broker::SubmitError;
+    use schemas::id::JobId;
+    use schemas::timestamp::Timestamp;
 
     fn advice(again: Again, error: ApiError) -> (bool, bool) {
         (again.unanswered(error.clone()).is_settled(), again.unaccepted(error).is_settled())
@@ -184,6 +213,46 @@ mod tests {
         assert_eq!(advice(Again::Keyed, failed()), (true, false));
         assert_eq!(advice(Again::Rejoins, failed()), (false, false));
         assert_eq!(advice(Again::Anew, failed()), (false, false));
+    }
+
+    fn id() -> JobId {
+        JobId::new(Timestamp::from_millis(0), 1)
+    }
+
+    /// A call that is to be accepted and no more, where retries join or not.
+    fn background(breaks: &Arc<Breaks>, waiters: &Arc<Waiters>) -> Entry {
+        let identity = Identity { id: id(), repeat: Repeat::Fresh };
+        entry(waiters, identity, breaks.promise(&"digest".into(), id()), false, false)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_in_the_background_is_accepted_once() {
+        let breaks = |keep| Breaks::testing(Duration::from_secs(keep));
+        let waiters = Arc::new(Waiters::default());
+        let open = || ApiError::from(SubmitError::Unavailable);
+        let (none, some) = (breaks(0), breaks(120));
+        assert!(background(&none, &waiters).refused(open()).is_settled(), "nobody would find the job again");
+        assert!(!background(&some, &waiters).refused(open()).is_settled());
+        assert_eq!(some.left_behind(), [id()], "a retry finds it");
+        assert!(background(&some, &waiters).accepted(Ok(())).is_ok());
+        assert_eq!(some.left_behind(), []);
+        let untold = background(&some, &waiters).accepted(Err::<(), _>(ApiError::unavailable("away")));
+        assert!(!untold.unwrap_err().is_settled() && some.left_behind() == [id()]);
+        let abandoned = tokio::time::timeout(Duration::from_secs(60), waiters.next_abandoned(Duration::ZERO));
+        assert!(abandoned.await.is_err(), "nobody's leaving cancels it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_body_leaves_the_job_of_its_key_to_be_looked_after() {
+        let waiters = Arc::new(Waiters::default());
+        let owner = waiters.join(id());
+        owner.synchronous();
+        drop(owner);
+        let identity = Identity { id: id(), repeat: Repeat::Keyed };
+        let other = Entry { identity, waiter: waiters.join(id()), again: Again::Keyed, joined: false };
+        other.refused(SubmitError::Conflict.into());
+        let abandoned = waiters.next_abandoned(Duration::from_secs(5));
+        assert_eq!(tokio::time::timeout(Duration::from_secs(60), abandoned).await, Ok(id()));
     }
 
     #[test]

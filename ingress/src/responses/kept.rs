@@ -2,9 +2,11 @@
 
 use schemas::chat::ChatRequest;
 use schemas::dialect::openai_responses::{ClientOptions, NAME};
+use schemas::envelope;
 use schemas::error::ErrorCode;
 use schemas::id::JobId;
 use schemas::job::{Job, Payload, Surface};
+use tokio::time::timeout;
 
 use crate::app::App;
 use crate::body::Holds;
@@ -19,7 +21,7 @@ pub(crate) type Options = ClientOptions;
 pub(crate) fn surface(options: &Options) -> Result<Surface, ApiError> {
     let echo = serde_json::to_value(options)
         .map_err(|_| ApiError::new(ErrorCode::Internal, "the request could not be stored"))?;
-    Ok(Surface { dialect: NAME.to_owned(), echo, store: options.store })
+    Ok(Surface { dialect: NAME.to_owned(), echo, stored_echo: None, store: options.store })
 }
 
 /// The options of a job; the defaults for one that came through another API, or of which nothing is kept any more.
@@ -31,8 +33,21 @@ pub(crate) async fn options(app: &App, id: JobId, found: &Found) -> Result<Optio
             None => app.broker.submitted(id).await?.and_then(|job| job.surface),
         },
     };
-    let own = surface.filter(|surface| surface.dialect == NAME);
-    Ok(own.and_then(|surface| serde_json::from_value(surface.echo).ok()).unwrap_or_default())
+    let Some(surface) = surface.filter(|surface| surface.dialect == NAME) else { return Ok(Options::default()) };
+    let told = match &surface.stored_echo {
+        None => serde_json::from_value(surface.echo).ok(),
+        Some(object) => stored_options(app, object).await?,
+    };
+    Ok(told.unwrap_or_else(|| Options { store: surface.store, ..Options::default() }))
+}
+
+/// Options that were too large to be carried along; `None` past their retention.
+async fn stored_options(app: &App, object: &str) -> Result<Option<Options>, ApiError> {
+    // As MessagePack they are smaller than as the JSON that was let in.
+    let limit = app.config.ingress.max_body_bytes.saturating_mul(2);
+    let bytes = timeout(app.config.ingress.body_timeout, app.broker.body(object, limit)).await;
+    let bytes = bytes.map_err(|_| ApiError::unavailable("the object store does not answer; try again"))??;
+    Ok(bytes.and_then(|bytes| envelope::decode(&bytes).ok()))
 }
 
 /// The request of a job, and the memory set aside for it.

@@ -35,7 +35,7 @@ pub(crate) async fn find(app: &App, caller: &Caller, Path(text): Path<String>) -
 pub(crate) async fn known(app: &App, caller: &Caller, id: JobId) -> Result<Known, ApiError> {
     let found = lookup::find(app, &caller.tenant, id).await?;
     let options = kept::options(app, id, &found).await?;
-    if !options.store || app.broker.is_hidden(id).await? {
+    if !options.store {
         return Err(unknown(&id.prefixed("resp_")));
     }
     Ok(Known { id, found, options })

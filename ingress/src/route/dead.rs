@@ -12,6 +12,7 @@ use runtime::clock;
 use schemas::chat::ChatRequest;
 use schemas::error::ErrorCode;
 use schemas::id::JobId;
+use schemas::job::Surface;
 use serde::Serialize;
 use serde_json::Map;
 use tokio::time::timeout;
@@ -70,7 +71,8 @@ pub(crate) async fn replay(
     let body_hash = identity::body_hash(&format!("/v1/dead/{id}/replay"), &bytes);
     let gone = || ApiError::new(ErrorCode::Gone, "the job's request is past its retention: it cannot be replayed");
     let (request, _request_hold) = dead::request(&app, id, parent.request.clone()).await?.ok_or_else(gone)?;
-    let submission = replaying::submission(parent, *request, changes);
+    let mut submission = replaying::submission(parent, *request, changes);
+    submission.surface = surface_again(&app, submission.surface, identity.id).await?;
     let origin = Origin { caller: &owner, request_id: &request_id, identity, body_hash, body_bytes: usize::MAX };
     let submitted = submit::submit(&app, origin, submission).await?;
     note(&app, &caller, id, submitted.job.id).await;
@@ -88,6 +90,12 @@ pub(crate) async fn delete(
     bounded(&app, app.broker.delete_dead(entry)).await?;
     tracing::info!(job_id = %id.job(), caller.tenant = %caller.tenant, "dead job deleted");
     Ok(about(id, StatusCode::NO_CONTENT.into_response()))
+}
+
+/// What the parent shows of its request, where the child will find it.
+async fn surface_again(app: &App, surface: Option<Surface>, child: JobId) -> Result<Option<Surface>, ApiError> {
+    let again = timeout(app.config.ingress.body_timeout, app.broker.surface_again(surface, child)).await;
+    again.map_err(|_| ApiError::unavailable("the object store does not answer; try again"))?.map_err(ApiError::from)
 }
 
 /// Writes down what became of the entry. The child names its parent whether or not this succeeds.

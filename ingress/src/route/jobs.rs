@@ -40,7 +40,7 @@ pub(crate) async fn create(
     let JsonBody { bytes, object, hold } = body;
     let body_bytes = bytes.len();
     let work = move || (identity::body_hash(ROUTE, &bytes), native::decode(object));
-    let (body_hash, submission) = offload(body_bytes, work).await?;
+    let ((body_hash, submission), hold) = offload(body_bytes, hold, work).await?;
     let submission = submission?;
     let origin = Origin { caller: &caller, request_id: &request_id, identity, body_hash, body_bytes };
     let submitted = submit::submit(&app, origin, submission).await?;

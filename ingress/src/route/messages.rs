@@ -36,10 +36,11 @@ pub(crate) async fn create(
 pub(crate) async fn count_tokens(State(app): State<Arc<App>>, body: JsonBody) -> Result<Response, ApiError> {
     let JsonBody { bytes, object, hold } = body;
     let size = bytes.len();
-    let decoded = offload(size, move || anthropic::decode_count_request(Value::Object(object))).await??;
+    let work = move || anthropic::decode_count_request(Value::Object(object));
+    let (decoded, hold) = offload(size, hold, work).await?;
+    let decoded = decoded?;
     // Tokenizing takes far longer than parsing: never on the threads that serve connections.
-    let tokens = offload(usize::MAX, move || app.count_tokens(&decoded.request)).await?;
-    drop(hold);
+    let (tokens, _hold) = offload(usize::MAX, hold, move || app.count_tokens(&decoded.request)).await?;
     Ok(Json(anthropic::encode_count(tokens)).into_response())
 }
 

@@ -105,7 +105,12 @@ async fn background(
     body: Body,
     options: Options,
 ) -> Result<Response, ApiError> {
-    let Submitted { job, replayed } = call::accept(&incoming, submission, body).await?;
+    let (submitted, entry) = call::accept(&incoming, submission, body).await?;
+    entry.accepted(Box::pin(accepted(&incoming, submitted, options)).await)
+}
+
+async fn accepted(incoming: &Incoming, submitted: Submitted, options: Options) -> Result<Response, ApiError> {
+    let Submitted { job, replayed } = submitted;
     let (id, app) = (job.id, &incoming.app);
     if job.head.stream {
         let found = Found::Waiting { job: Box::new(job), delayed: false };

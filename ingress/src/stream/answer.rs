@@ -113,11 +113,7 @@ impl Running {
             }
             Step::Failed(error) => {
                 self.count("broken");
-                let encoder = &mut self.answer.encoder;
-                let bytes = match self.ended {
-                    true => encoder.failed(error.failure()),
-                    false => encoder.broken(error.failure()),
-                };
+                let bytes = self.answer.encoder.refused(&error, self.ended);
                 self.leave(error.is_open());
                 Some((bytes, None))
             }

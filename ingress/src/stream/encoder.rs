@@ -5,6 +5,8 @@ use schemas::delta::Delta;
 use schemas::dialect::{anthropic, openai_chat, openai_responses};
 use schemas::error::Failure;
 
+use crate::error::ApiError;
+
 /// A streamed answer's encoder.
 #[derive(Debug)]
 pub(crate) enum Encoder {
@@ -50,8 +52,14 @@ impl Encoder {
         }
     }
 
+    /// The end by `error`. Only a job that `ended` can have failed by it, and not one whose call is left open by it: its
+    /// answer is there, and cannot be fetched now.
+    pub(crate) fn refused(&mut self, error: &ApiError, ended: bool) -> Bytes {
+        if ended && !error.is_open() { self.failed(error.failure()) } else { self.broken(error.failure()) }
+    }
+
     /// The end by a failure of the job itself.
-    pub(crate) fn failed(&mut self, failure: &Failure) -> Bytes {
+    fn failed(&mut self, failure: &Failure) -> Bytes {
         match self {
             Self::Chat(encoder) => encoder.error(failure),
             Self::Messages(encoder) => encoder.error(failure),
@@ -60,10 +68,36 @@ impl Encoder {
     }
 
     /// The end of this stream alone: the job may go on, or be told anew.
-    pub(crate) fn broken(&mut self, failure: &Failure) -> Bytes {
+    fn broken(&mut self, failure: &Failure) -> Bytes {
         match self {
             Self::Responses(encoder) => encoder.abort(failure),
             Self::Chat(_) | Self::Messages(_) => self.failed(failure),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::id::JobId;
+    use schemas::job::JobHead;
+    use schemas::timestamp::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::call::Style;
+
+    #[test]
+    fn only_a_failure_of_the_job_itself_ends_its_response() {
+        let said = |error: ApiError, ended| {
+            let head = json!({"tenant": "t", "model": "m", "created_at": 0, "body_hash": ""});
+            let head: JobHead = serde_json::from_value(head).unwrap();
+            let id = JobId::new(Timestamp::from_millis(0), 1);
+            let mut encoder = Style::Responses(Box::default()).reply(id, &head).stream();
+            String::from_utf8(encoder.refused(&error, ended).to_vec()).unwrap()
+        };
+        let away = || ApiError::unavailable("away");
+        assert!(said(away(), true).contains("response.failed"));
+        assert!(!said(away().open(), true).contains("response.failed"), "the answer is there");
+        assert!(!said(away(), false).contains("response.failed"), "the job goes on");
     }
 }

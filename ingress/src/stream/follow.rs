@@ -112,8 +112,18 @@ impl Follow {
             _ => false,
         };
         let position = Position { attempt: frame.attempt, index: frame.index };
-        if self.seen.is_none_or(|seen| position > seen) {
+        if self.goes_on_in(position) {
             self.delta(frame);
+        }
+    }
+
+    /// Whether the client has had everything before `position` of its attempt, and not itself. Behind a gap nothing is
+    /// told: a client that goes on behind it would never be told of what is missing. The record has it in the end.
+    fn goes_on_in(&self, position: Position) -> bool {
+        match self.seen {
+            Some(seen) if seen.attempt == position.attempt => seen.index.checked_add(1) == Some(position.index),
+            Some(seen) if seen.attempt > position.attempt => false,
+            _ => position.index == 0,
         }
     }
 
@@ -226,6 +236,8 @@ mod tests {
         assert_eq!(told(vec![text(1, 0), ended(1)], true, None).await, all);
         assert_eq!(told(vec![ended(1)], true, Some("1.1")).await, all[2..]);
         assert_eq!(told(vec![text(1, 2), ended(1)], true, Some("1.1")).await, all[2..]);
+        assert_eq!(told(vec![text(1, 0), text(1, 2), ended(1)], true, None).await, all, "behind a gap nothing is told");
+        assert_eq!(told(vec![text(1, 1), text(1, 2), ended(1)], true, None).await, all);
         let earlier = [&["delta 2.0"], &all[..]].concat();
         assert_eq!(told(vec![text(2, 0), ended(1)], true, None).await, earlier, "an earlier attempt's answer counts");
     }

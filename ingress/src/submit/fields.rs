@@ -23,14 +23,14 @@ pub(super) fn lane_of(value: &Value) -> Result<Lane, Failure> {
     lane("lane", string("lane", value)?)
 }
 
-/// RFC 3339 text, or whole seconds since the Unix epoch.
+/// RFC 3339 text, or whole seconds since the Unix epoch, and nothing before it.
 pub(super) fn moment(param: &str, value: &Value) -> Result<Timestamp, Failure> {
     let parsed = match value {
         Value::String(text) => Timestamp::parse(text).ok(),
         Value::Number(number) => number.as_i64().map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000))),
         _ => None,
     };
-    parsed.ok_or_else(|| {
+    parsed.filter(|moment| moment.as_millis() >= 0).ok_or_else(|| {
         let message =
             format!("expected RFC 3339 like 2026-01-31T12:00:00Z or Unix seconds, found {}", kind_or_number(value));
         Failure::invalid(param, message)
@@ -103,6 +103,9 @@ mod tests {
         let expected = Timestamp::from_millis(1_769_860_800_000);
         assert_eq!(moment("deadline", &json!("2026-01-31T12:00:00Z")), Ok(expected));
         assert_eq!(moment("deadline", &json!(1_769_860_800)), Ok(expected));
+        for early in [json!(-1), json!(i64::MIN), json!("-1"), json!("0000-01-01T00:00:00Z")] {
+            assert!(moment("not_before", &early).is_err(), "{early}");
+        }
         let failure = moment("deadline", &json!(1.5)).unwrap_err();
         assert_eq!(failure.param.as_deref(), Some("deadline"));
         assert!(moment("deadline", &json!("tomorrow, and a secret")).unwrap_err().message.ends_with("found a string"));

@@ -6,31 +6,29 @@ mod context;
 mod fields;
 pub(crate) mod identity;
 pub(crate) mod native;
+mod parts;
 pub(crate) mod replay;
 mod unknown;
 
 use std::collections::BTreeMap;
 
 use schemas::chat::ChatRequest;
-use schemas::envelope;
-use schemas::error::ErrorCode;
 use schemas::id::JobId;
-use schemas::job::{ContextOptions, Job, JobHead, Lane, OnAmbiguous, Payload, Surface};
+use schemas::job::{ContextOptions, Job, JobHead, Lane, OnAmbiguous, Surface};
 use schemas::timestamp::Timestamp;
 use schemas::warning::Warning;
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::request_id::RequestId;
 use crate::session;
 
 pub(crate) use fields::{is_session_name, lane as parse_lane, metadata as parse_metadata};
 pub(crate) use identity::Identity;
 
-/// The neutral form may be this many times as large as the JSON it came from: keys are longer, numbers are shorter.
-const GROWTH: usize = 4;
+use parts::Parts;
 
 /// What a client asks for, whichever API it used.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -169,41 +167,9 @@ async fn assemble(app: &App, origin: Origin<'_>, submission: Submission, now: Ti
         provider: submission.provider,
         summarizes: None,
     };
-    let object = object_name(origin.identity.id, &head.body_hash);
-    let request = payload(app, object, origin.body_bytes, submission.request).await?;
-    Ok(Job {
-        id: origin.identity.id,
-        head,
-        context: submission.context,
-        request,
-        warnings: submission.warnings,
-        surface: submission.surface,
-    })
-}
-
-/// An object is named after id and body, so that a repeat overwrites it with the same bytes and a conflicting submit
-/// never touches it.
-fn object_name(id: JobId, body_hash: &str) -> String {
-    format!("{id}-{}", body_hash.get(..16).unwrap_or(body_hash))
-}
-
-/// The request itself, or where it is: large ones go to the object store first.
-async fn payload(app: &App, object: String, body_bytes: usize, request: ChatRequest) -> Result<Payload, ApiError> {
-    let limit = app.config.ingress.inline_max_bytes;
-    if body_bytes.saturating_mul(GROWTH) <= limit {
-        return Ok(Payload::Inline(Box::new(request)));
-    }
-    let bytes = envelope::encode(&request).map_err(|error| {
-        tracing::error!(error = chain(&error), "request cannot be encoded");
-        ApiError::new(ErrorCode::Internal, "the request could not be stored")
-    })?;
-    if bytes.len() <= limit {
-        return Ok(Payload::Inline(Box::new(request)));
-    }
-    drop(request);
-    let size = bytes.len() as u64;
-    let stored = timeout(app.config.ingress.body_timeout, app.broker.put_body(&object, bytes)).await;
-    stored.map_err(|_| ApiError::unavailable("the object store does not answer; try again"))??;
-    app.metrics.submit.stored_bodies.inc();
-    Ok(Payload::Stored { object, bytes: size })
+    let id = origin.identity.id;
+    let parts = Parts::new(app, id, &head, origin.body_bytes);
+    let surface = parts.surface(submission.surface).await?;
+    let request = parts.request(submission.request, surface.as_ref()).await?;
+    Ok(Job { id, head, context: submission.context, request, warnings: submission.warnings, surface })
 }

@@ -1,7 +1,5 @@
 //! Tokens of running jobs: published without waiting, heard live, and caught up from the stream by index.
 
-use std::collections::VecDeque;
-
 use async_nats::Subscriber;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
@@ -14,7 +12,9 @@ use schemas::{envelope, subject};
 use crate::broker::Broker;
 use crate::error::BrokerError;
 
-/// Most frames read back at once.
+use crate::heard::HeardFrames;
+
+/// Most frames read back at once. Those behind them are read when these have been given out.
 const CATCH_UP: usize = 4096;
 
 /// A running job's frames, in order, without gaps as far as the stream still has them.
@@ -22,8 +22,11 @@ pub struct Frames {
     broker: Broker,
     id: JobId,
     live: Subscriber,
-    ready: VecDeque<Frame>,
-    next: (u32, u64),
+    heard: HeardFrames,
+    /// Where to read on in the stream.
+    sequence: u64,
+    /// There is more to be read before anything is heard.
+    more: bool,
 }
 
 impl Broker {
@@ -45,7 +48,7 @@ impl Broker {
     pub async fn frames(&self, id: JobId) -> Result<Frames, BrokerError> {
         let live = self.0.client.subscribe(subject::deltas(id)).await;
         let live = live.map_err(BrokerError::other("deltas cannot be subscribed to"))?;
-        Ok(Frames { broker: self.clone(), id, live, ready: VecDeque::new(), next: (0, 0) })
+        Ok(Frames { broker: self.clone(), id, live, heard: HeardFrames::default(), sequence: 1, more: false })
     }
 }
 
@@ -53,47 +56,38 @@ impl Frames {
     /// The next frame; waits for it. `None` when the connection is closed.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
-            if let Some(frame) = self.take_ready() {
+            if let Some(frame) = self.heard.take() {
                 return Some(frame);
+            }
+            if self.more {
+                self.read_on().await;
+                continue;
             }
             let message = self.live.next().await?;
             let Ok(frame) = envelope::decode::<Frame>(&message.payload) else { continue };
-            let expected = self.expects(&frame);
-            self.ready.push_back(frame);
-            if !expected {
-                self.catch_up().await;
+            // One that others are missing before is read in its turn, or when the next one is heard.
+            if self.heard.expects(&frame) || self.read_on().await {
+                self.heard.push(frame);
             }
         }
     }
 
     /// Reads back what the stream has and was not yet given out.
     pub async fn catch_up(&mut self) {
-        match self.read_back().await {
-            Ok(mut frames) => {
-                frames.extend(self.ready.drain(..));
-                frames.sort_by_key(|frame| (frame.attempt, frame.index));
-                frames.dedup_by_key(|frame| (frame.attempt, frame.index));
-                self.ready = frames.into();
-            }
-            Err(error) => tracing::debug!(error = %error, "deltas not read back"),
+        self.read_on().await;
+    }
+
+    /// Reads back as much as may be held. Whether that is all that the stream has.
+    async fn read_on(&mut self) -> bool {
+        let read = self.read_back().await;
+        self.more = matches!(read, Ok(false));
+        if let Err(error) = &read {
+            tracing::debug!(error = %error, "deltas not read back");
         }
+        matches!(read, Ok(true))
     }
 
-    fn expects(&self, frame: &Frame) -> bool {
-        (frame.attempt, frame.index) <= self.next || frame.index == 0
-    }
-
-    fn take_ready(&mut self) -> Option<Frame> {
-        while let Some(frame) = self.ready.pop_front() {
-            if (frame.attempt, frame.index) >= self.next {
-                self.next = (frame.attempt, frame.index + 1);
-                return Some(frame);
-            }
-        }
-        None
-    }
-
-    async fn read_back(&self) -> Result<Vec<Frame>, BrokerError> {
+    async fn read_back(&mut self) -> Result<bool, BrokerError> {
         let stream: Stream<()> = self
             .broker
             .0
@@ -101,19 +95,26 @@ impl Frames {
             .get_stream_no_info(subject::DELTAS)
             .await
             .map_err(BrokerError::other("a stream cannot be reached"))?;
-        let (filter, mut sequence, mut frames) = (subject::deltas(self.id), 1, Vec::new());
-        while frames.len() < CATCH_UP {
+        let filter = subject::deltas(self.id);
+        for _ in 0..CATCH_UP {
             // Asked of the leader: a follower may not have the newest ones yet.
-            match stream.get_first_raw_message_by_subject(&filter, sequence).await {
-                Ok(message) => {
-                    sequence = message.sequence + 1;
-                    frames.push(envelope::decode(&message.payload)?);
-                }
-                Err(error) if is_absent(&error) => break,
+            match stream.get_first_raw_message_by_subject(&filter, self.sequence).await {
+                Ok(message) => self.take_over(message.sequence, &message.payload),
+                Err(error) if is_absent(&error) => return Ok(true),
                 Err(error) => return Err(BrokerError::Away(error.into())),
             }
         }
-        Ok(frames)
+        Ok(false)
+    }
+
+    /// A frame that stands at `sequence` of the stream. One that cannot be read is missing.
+    fn take_over(&mut self, sequence: u64, payload: &[u8]) {
+        let Ok(frame) = envelope::decode::<Frame>(payload) else {
+            self.sequence = sequence + 1;
+            return;
+        };
+        self.sequence = sequence + self.heard.distance(&frame);
+        self.heard.push(frame);
     }
 }
 

@@ -17,6 +17,7 @@ mod drive;
 mod error;
 mod find;
 mod frames;
+mod heard;
 mod hidden;
 mod hints;
 mod intake;

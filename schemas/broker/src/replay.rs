@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use schemas::id::JobId;
-use schemas::job::{Job, Payload};
+use schemas::job::{Job, Payload, Surface};
 use schemas::state::JobState;
 use schemas::view::JobView;
 use tokio::time::timeout;
@@ -94,7 +94,9 @@ impl Broker {
         let config = &self.0.config.ingress;
         let request = timeout(config.body_timeout, self.request_again(parent, child)).await;
         let request = request.map_err(|_| BrokerError::TimedOut)??.ok_or(ReplayError::Gone)?;
-        let job = Job { request, ..parent.again(child, self.now(), trace_id) };
+        let surface = timeout(config.body_timeout, self.surface_again(parent.surface.clone(), child)).await;
+        let surface = surface.map_err(|_| BrokerError::TimedOut)??;
+        let job = Job { request, surface, ..parent.again(child, self.now(), trace_id) };
         let accepted = self.submit(&job, Repeat::Keyed, config.submit_timeout).await?;
         self.note_replayed(parent.id, child, config.submit_timeout).await;
         Ok(accepted)
@@ -107,6 +109,20 @@ impl Broker {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(job_id = %parent.job(), error, "a replay is not noted in DEAD");
         }
+    }
+
+    /// What a parent shows of its request, for the child: a stored echo is stored again, since the child may outlive it. One
+    /// past its retention stays away.
+    ///
+    /// # Errors
+    /// [`BrokerError`] when the object store cannot be used.
+    pub async fn surface_again(&self, surface: Option<Surface>, child: JobId) -> Result<Option<Surface>, BrokerError> {
+        let Some(echo) = surface.as_ref().and_then(|surface| surface.stored_echo.as_ref()) else { return Ok(surface) };
+        let limit = self.0.config.ingress.max_body_bytes.saturating_mul(2);
+        let Some(body) = self.body(echo, limit).await? else { return Ok(surface) };
+        let object = format!("{child}.echo");
+        self.put_body(&object, body).await?;
+        Ok(surface.map(|surface| Surface { stored_echo: Some(object), ..surface }))
     }
 
     /// The parent's request for the child: a stored one is stored again, since the child may outlive it.

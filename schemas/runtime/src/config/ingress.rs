@@ -29,6 +29,9 @@ pub struct IngressConfig {
     /// How long a client may take to send its body.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
+    /// How long a client may leave what it asked for unread before it is cut off.
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
     /// How long a submit may try to reach the broker before it answers 503.
     #[serde(with = "humantime_serde")]
     pub submit_timeout: Duration,
