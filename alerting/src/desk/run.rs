@@ -35,7 +35,7 @@ impl Desk {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.keep().await?;
-            let ready = self.work.unsaved.is_empty() && self.leadership.is_valid(Instant::now());
+            let ready = self.work.is_kept() && self.leadership.is_valid(Instant::now());
             if ready {
                 self.call();
             }
@@ -53,6 +53,8 @@ impl Desk {
     }
 
     /// Writes what changed, then acknowledges. A failed write is tried again later; until then nothing else is taken up.
+    /// Whoever leads after us took the lead before it read what is kept: a renewal after our writes proves that it will read
+    /// them, and without one nothing is answered or acknowledged.
     async fn keep(&mut self) -> Result<(), StoreError> {
         if self.work.retry_at.is_some_and(|at| Instant::now() < at) {
             return Ok(());
@@ -66,6 +68,10 @@ impl Desk {
                 return self.failed(error);
             }
             self.metrics.writes.with_label_values(&["stored"]).inc_by(unsaved.len() as u64);
+        }
+        if !self.work.is_kept() && !self.leads_on().await? {
+            self.work.retry_at = Some(Instant::now() + RETRY);
+            return Ok(());
         }
         self.work.unanswered.drain(..).for_each(|answer| drop(answer.send(Ok(()))));
         let deliveries = self.work.unacknowledged.drain(..);
@@ -83,14 +89,22 @@ impl Desk {
         Ok(())
     }
 
+    /// Renews the lead; whether it was renewed is told, unless another took it.
+    async fn leads_on(&mut self) -> Result<bool, StoreError> {
+        match self.leadership.renew().await {
+            Ok(Renewed::Held) => Ok(true),
+            Ok(Renewed::Deposed) => Err(StoreError::Deposed),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "leadership not renewed");
+                Ok(false)
+            }
+        }
+    }
+
     async fn tick(&mut self) -> Result<(), StoreError> {
         let now = Now { wall: clock::now(), monotonic: Instant::now() };
         if self.leadership.is_due(now.monotonic) {
-            match self.leadership.renew().await {
-                Ok(Renewed::Held) => {}
-                Ok(Renewed::Deposed) => return Err(StoreError::Deposed),
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "leadership not renewed"),
-            }
+            self.leads_on().await?;
         }
         if self.work.tidied.is_none_or(|at| now.monotonic.duration_since(at) >= TIDY) {
             self.work.tidied = Some(now.monotonic);

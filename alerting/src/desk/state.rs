@@ -52,6 +52,13 @@ pub(crate) struct Work {
     pub(super) tidied: Option<Instant>,
 }
 
+impl Work {
+    /// Whether everything is kept, and everybody knows who is to.
+    pub(super) fn is_kept(&self) -> bool {
+        self.unsaved.is_empty() && self.unanswered.is_empty() && self.unacknowledged.is_empty()
+    }
+}
+
 impl Desk {
     /// What a successor must know of the pace is to be kept.
     pub(super) fn record_pace(&mut self, now: Now) {
