@@ -295,6 +295,26 @@ async fn routes_lead_to_topics_and_keep_the_night_quiet() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_general_topic_closes_no_other_and_is_not_asked_twice() {
+    let telegram = chatty().await;
+    telegram.close_topic(OTHER, None);
+    let routes = format!(r#"[{{ matchers = ["kind=disk"], chat = "{OTHER}", topic = {TOPIC} }}]"#);
+    let plan = plan(&telegram).set("TELEGRAM__ROUTES", &routes).set("TELEGRAM__CHAT_ID_CRITICAL", &OTHER.to_string());
+    let cluster = plan.start().await;
+    let disk = event(AlertKind::Disk, Severity::Warning, "a");
+    publish(&cluster, &disk).await;
+    let told = message(&telegram, &["WARNING: disk"], |_| true).await;
+    publish(&cluster, &AlertEvent { state: AlertState::Resolved, ..disk }).await;
+    let answers = |notice: &Message| notice.reply_to == Some(told.id) && notice.topic == Some(TOPIC);
+    message(&telegram, &[], answers).await;
+    publish(&cluster, &event(AlertKind::Memory, Severity::Critical, "b")).await;
+    let fallen_back = message(&telegram, &["CRITICAL: memory"], |_| true).await;
+    assert_eq!((fallen_back.chat, fallen_back.topic), (GROUP, None));
+    assert_eq!(telegram.calls().iter().filter(|call| call.chat == OTHER && call.status == 400).count(), 1);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_text_is_cut_and_told_in_parts() {
     let telegram = chatty().await;
     let cluster = plan(&telegram).set("TELEGRAM__PORTAL_URL", "https://jobs.example.com/").start().await;

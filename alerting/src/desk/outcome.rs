@@ -10,7 +10,7 @@ use super::state::Desk;
 use crate::incidents::Settled;
 use crate::plan::Now;
 use crate::store::{CHATS, OUTBOX};
-use crate::task::{Own, Task};
+use crate::task::{Action, Own, Task};
 use crate::telegram::{Ended, Refusal};
 
 /// How long a chat that refuses us is left out.
@@ -59,11 +59,7 @@ impl Desk {
             Refusal::Gone => self.settle(task, Settled::Gone),
             Refusal::Unparsable(_) if !task.plain => self.settle(task, Settled::Unparsable),
             Refusal::Unparsable(_) | Refusal::Chat(_) => self.close(task, now),
-            Refusal::Topic(_) => {
-                if let Some(topic) = task.topic {
-                    self.chats.close_topic(&task.chat, topic);
-                }
-            }
+            Refusal::Topic(_) => self.leave_topic(task, now),
             Refusal::Token => self.pacer.hold(TOKEN_PAUSE, now),
         }
         self.pacer.reached();
@@ -85,6 +81,16 @@ impl Desk {
         self.metrics.chats_refused.inc();
         self.pacer.close(&task.chat, CHAT_PAUSE, now);
         self.work.unsaved.extend(self.book.leave(&task.chat));
+    }
+
+    fn leave_topic(&mut self, task: &Task, now: Instant) {
+        match (task.action, task.topic) {
+            // It cannot be brought up to date: what is so is told anew.
+            (Action::Edit { .. }, _) => self.settle(task, Settled::Gone),
+            (_, Some(topic)) => self.chats.close_topic(&task.chat, topic),
+            // The chat's own part is closed.
+            (_, None) => self.close(task, now),
+        }
     }
 
     fn count(&self, task: &Task, outcome: &Result<i32, Refusal>, took: Duration) {

@@ -35,7 +35,7 @@ impl Book {
                 (_, Action::Notice { .. }) => episode.notice = false,
                 (Settled::Gone, _) => episode.lost(live),
                 (Settled::Told(message), Action::Send) => {
-                    episode.posted = Some(Posted { chat: task.chat.clone(), message, at: now });
+                    episode.posted = Some(Posted::new(task, message, now));
                     episode.notice = member.state == AlertState::Firing && episode.state == AlertState::Resolved;
                     episode.told(member.version, now);
                     if live && episode.severity > member.severity {

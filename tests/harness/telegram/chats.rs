@@ -1,6 +1,6 @@
 //! Chats, their messages, and how often one may write to them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -115,6 +115,8 @@ pub(super) struct Chats {
     messages: BTreeMap<i64, Message>,
     written: HashMap<i64, VecDeque<Instant>>,
     barred_until: HashMap<i64, Instant>,
+    /// Topics that are closed; the one without a number is the chat's General.
+    closed: HashSet<(i64, Option<i64>)>,
 }
 
 /// Times under this key are those of all chats.
@@ -123,7 +125,8 @@ const ALL: i64 = 0;
 impl Chats {
     pub(super) fn new(limits: Limits) -> Self {
         let (known, messages) = (HashMap::new(), BTreeMap::new());
-        Self { last_number: 0, limits, known, messages, written: HashMap::new(), barred_until: HashMap::new() }
+        let (written, barred_until, closed) = (HashMap::new(), HashMap::new(), HashSet::new());
+        Self { last_number: 0, limits, known, messages, written, barred_until, closed }
     }
 
     pub(super) fn set(&mut self, id: i64, chat: Chat) {
@@ -150,6 +153,15 @@ impl Chats {
     pub(super) fn take_number(&mut self) -> i64 {
         self.last_number += 1;
         self.last_number
+    }
+
+    pub(super) fn close(&mut self, chat: i64, topic: Option<i64>) {
+        self.closed.insert((chat, topic));
+    }
+
+    /// Whether a new message may stand in this topic.
+    pub(super) fn admit_topic(&self, chat: i64, topic: Option<i64>) -> Result<(), Refusal> {
+        if self.closed.contains(&(chat, topic)) { Err(Refusal::bad("TOPIC_CLOSED")) } else { Ok(()) }
     }
 
     /// Whether `chat` can be written to at all, and now. Counts the attempt when it can.

@@ -130,6 +130,11 @@ impl Telegram {
         locked(&self.shared.chats).set(id, chat);
     }
 
+    /// Closes a topic of a chat, or its General, where messages stand that name none.
+    pub fn close_topic(&self, chat: i64, topic: Option<i64>) {
+        locked(&self.shared.chats).close(chat, topic);
+    }
+
     /// The next calls go wrong like this, one each.
     pub fn trouble(&self, troubles: impl IntoIterator<Item = Trouble>) {
         locked(&self.shared.troubles).extend(troubles);

@@ -30,7 +30,7 @@ impl Folding {
     /// The live episode is told at noon.
     fn tell(&mut self) {
         let episode = self.incident().episodes.last_mut().unwrap();
-        episode.posted = Some(Posted { chat: "-1".to_owned(), message: 1, at: NOON });
+        episode.posted = Some(Posted { chat: "-1".to_owned(), message: 1, topic: None, at: NOON });
         episode.untold_since = None;
     }
 
