@@ -61,7 +61,7 @@ impl Candidate {
     /// Tries to lead, leads, and tries again, until shutdown.
     pub(crate) async fn run(self, source: Source, shutdown: &CancellationToken) -> Result<(), AlertingError> {
         let (mut tasks, started_at) = (JoinSet::new(), clock::now());
-        let beside = Beside::new(&self.config, &self.broker, &self.metrics, source, &mut tasks)?;
+        let beside = Beside::new(&self.config, &self.broker, &self.metrics, &self.scrubber, source, &mut tasks)?;
         tasks.spawn(report(self.broker.clone(), started_at));
         while !shutdown.is_cancelled() {
             if let Err(error) = Box::pin(self.contend(&beside, shutdown)).await {

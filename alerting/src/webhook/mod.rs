@@ -15,6 +15,7 @@ use reqwest::{Client, Response, Url};
 use ring::hmac;
 use runtime::clock;
 use runtime::config::WebhookConfig;
+use runtime::telemetry::Scrubber;
 use schemas::timestamp::Timestamp;
 use secrecy::ExposeSecret;
 
@@ -37,12 +38,17 @@ pub(crate) struct Webhook {
     url: Url,
     key: hmac::Key,
     client: Client,
+    scrubber: Scrubber,
     metrics: AlertMetrics,
 }
 
 impl Webhook {
     /// The configured one, if there is one.
-    pub(crate) fn new(config: &WebhookConfig, metrics: AlertMetrics) -> Result<Option<Self>, AlertingError> {
+    pub(crate) fn new(
+        config: &WebhookConfig,
+        scrubber: Scrubber,
+        metrics: AlertMetrics,
+    ) -> Result<Option<Self>, AlertingError> {
         if !config.is_set() {
             return Ok(None);
         }
@@ -50,7 +56,7 @@ impl Webhook {
         let key = runtime::secret::webhook_key(&config.secret).ok_or(AlertingError::WebhookKey)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
         let client = http::client(config.timeout, config.timeout)?;
-        Ok(Some(Self { config: config.clone(), url, key, client, metrics }))
+        Ok(Some(Self { config: config.clone(), url, key, client, scrubber, metrics }))
     }
 
     /// Posts what comes, until dropped, or until its place cannot be kept.
@@ -63,7 +69,7 @@ impl Webhook {
                 tokio::time::sleep(IDLE).await;
                 continue;
             };
-            let posts = message::posts(&alerts, &mut told, self.config.repeat_interval, broker.now());
+            let posts = message::posts(&alerts, &self.scrubber, &mut told, self.config.repeat_interval, broker.now());
             self.tell(&posts, last, broker, &mut cursor).await?;
         }
     }
