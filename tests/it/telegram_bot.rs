@@ -9,7 +9,7 @@ use harness::api::prompt;
 use harness::cluster::{Cluster, Plan};
 use harness::process::{Process, Role};
 use harness::provider::{Act, Provider};
-use harness::telegram::{Chat, GROUP, Limits, Message, Telegram, User};
+use harness::telegram::{Chat, GROUP, Limits, Message, Telegram, Trouble, User};
 use harness::wait::{check, until};
 use runtime::clock;
 use runtime::config::hours::{TimeOfDay, UtcOffset};
@@ -311,6 +311,21 @@ async fn a_closed_general_topic_closes_no_other_and_is_not_asked_twice() {
     let fallen_back = message(&telegram, &["CRITICAL: memory"], |_| true).await;
     assert_eq!((fallen_back.chat, fallen_back.topic), (GROUP, None));
     assert_eq!(telegram.calls().iter().filter(|call| call.chat == OTHER && call.status == 400).count(), 1);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_to_the_receiver_holds_everybody() {
+    let telegram = chatty().await;
+    telegram.trouble([Trouble::Throttle(4)]);
+    let cluster = plan(&telegram).set("TELEGRAM__GROUP_WAIT", "500ms").start().await;
+    until("a throttled call", LIMIT, async || check(telegram.calls().iter().any(|call| call.status == 429), "none"))
+        .await;
+    publish(&cluster, &event(AlertKind::Disk, Severity::Warning, "a")).await;
+    message(&telegram, &["WARNING: disk"], |_| true).await;
+    let calls = telegram.calls();
+    assert_eq!((calls[0].method.as_str(), calls[0].status), ("getme", 429));
+    assert!(calls.iter().all(|call| !call.early), "{calls:#?}");
     cluster.stop().await;
 }
 

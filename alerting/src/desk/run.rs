@@ -135,8 +135,11 @@ impl Desk {
         }
     }
 
-    /// Makes the call that is on record.
+    /// Makes the call that is on record, unless calls were forbidden while it was written down.
     fn call(&mut self) {
+        if !self.pacer.held(Instant::now()).is_zero() {
+            return self.shelve();
+        }
         let Some(task) = self.work.planned.take() else { return };
         if task.action == Action::Send && task.members.len() > 1 {
             self.metrics.digested.inc_by(task.members.len() as u64);
@@ -144,15 +147,23 @@ impl Desk {
         self.work.calls.spawn(call(self.outlet.clone(), task));
     }
 
+    /// What was to be called is not: it is planned again.
+    fn shelve(&mut self) {
+        if self.work.planned.take().is_some() {
+            if let Some(reply) = self.surface.telling.take() {
+                self.surface.replies.put_back(reply);
+            }
+            self.outbox.refused();
+            self.work.unsaved.insert(OUTBOX.to_owned());
+        }
+    }
+
     /// Waits for the call under way, which is bounded by its timeout, keeps what came of it and frees the lead.
     async fn leave(mut self) -> Result<(), StoreError> {
         while let Some(ended) = self.work.calls.join_next().await {
             self.take_in(ended);
         }
-        if self.work.planned.take().is_some() {
-            self.outbox.refused();
-            self.work.unsaved.insert(OUTBOX.to_owned());
-        }
+        self.shelve();
         self.work.retry_at = None;
         self.keep().await?;
         if let Err(error) = self.leadership.release().await {

@@ -60,8 +60,9 @@ impl Work {
 }
 
 impl Desk {
-    /// What a successor must know of the pace is to be kept.
+    /// What a successor must know of the pace is to be kept, and who calls beside us is to know of it at once.
     pub(super) fn record_pace(&mut self, now: Now) {
+        self.publish_known(now.monotonic);
         self.outbox.paced = self.pacer.paced(now.monotonic, now.wall);
         self.work.unsaved.insert(OUTBOX.to_owned());
     }

@@ -188,10 +188,22 @@ impl Chats {
         Refusal::too_many(wait, early)
     }
 
-    fn admit_at(&mut self, chat: i64, kind: Chat, now: Instant) -> Result<(), Refusal> {
-        if let Some(until) = self.barred_until.get(&chat).filter(|until| **until > now) {
-            return Err(Refusal::too_many(*until - now, true));
+    /// Whether a call that names no chat may be made now.
+    pub(super) fn admit_chatless(&self) -> Result<(), Refusal> {
+        self.admit_any(ALL, Instant::now())
+    }
+
+    /// No call before a `retry_after` has passed, be it of this chat or of the bot.
+    fn admit_any(&self, chat: i64, now: Instant) -> Result<(), Refusal> {
+        let barred = [chat, ALL].into_iter().filter_map(|key| self.barred_until.get(&key)).max();
+        match barred.filter(|until| **until > now) {
+            Some(until) => Err(Refusal::too_many(*until - now, true)),
+            None => Ok(()),
         }
+    }
+
+    fn admit_at(&mut self, chat: i64, kind: Chat, now: Instant) -> Result<(), Refusal> {
+        self.admit_any(chat, now)?;
         let per_minute = if kind == Chat::Group { self.limits.group_per_minute } else { usize::MAX };
         let second = Duration::from_secs(1);
         let waits = [
