@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::done::Done;
 use super::visit::Actor;
 use crate::button::{Act, Target};
-use crate::incidents::{Book, Incident, Operation, Silence};
+use crate::incidents::{Book, Episode, Incident, Operation, Silence};
 use crate::order::{OrderError, Orders};
 use crate::text::title;
 
@@ -18,12 +18,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 /// Most incidents that one press silences: their fingerprints must fit into one matcher.
 const MAX_SILENCED: usize = 25;
 
-/// The fingerprints of what a press is about.
-pub(super) async fn keys(orders: &Orders, target: Target, actor: &Actor) -> Vec<String> {
+/// The fingerprints of what a press is about. What changes an alert is pressed where it is told now: an older message
+/// speaks of what was.
+pub(super) async fn keys(orders: &Orders, act: Act, target: Target, actor: &Actor) -> Vec<String> {
     match target {
         Target::One(key) => vec![key],
         Target::All => {
             let (chat, message) = (actor.chat.clone(), actor.message);
+            let told_in = if act == Act::Details { ever_told_in } else { now_told_in };
             look(orders, move |book| told_in(book, &chat, message)).await.unwrap_or_default()
         }
     }
@@ -125,13 +127,22 @@ pub(super) async fn look<T: Send + 'static>(
     timeout(PATIENCE, orders.look(look)).await.ok()?.ok()
 }
 
-/// The alerts that a message tells.
-fn told_in(book: &Book, chat: &str, message: i32) -> Vec<String> {
-    let there = |incident: &Incident| {
-        let mut posted = incident.episodes.iter().filter_map(|episode| episode.posted.as_ref());
-        posted.any(|posted| posted.chat == chat && posted.message == message)
-    };
-    book.incidents.iter().filter(|(_, incident)| there(incident)).map(|(key, _)| key.clone()).collect()
+/// The alerts of which a message tells or told.
+fn ever_told_in(book: &Book, chat: &str, message: i32) -> Vec<String> {
+    those(book, |incident| incident.episodes.iter().any(|episode| stands_in(episode, chat, message)))
+}
+
+/// The alerts that a message tells as they are now.
+fn now_told_in(book: &Book, chat: &str, message: i32) -> Vec<String> {
+    those(book, |incident| incident.live().is_some_and(|episode| stands_in(episode, chat, message)))
+}
+
+fn those(book: &Book, are: impl Fn(&Incident) -> bool) -> Vec<String> {
+    book.incidents.iter().filter(|(_, incident)| are(incident)).map(|(key, _)| key.clone()).collect()
+}
+
+fn stands_in(episode: &Episode, chat: &str, message: i32) -> bool {
+    episode.posted.as_ref().is_some_and(|posted| posted.chat == chat && posted.message == message)
 }
 
 /// With a capital letter and a full stop.
@@ -143,8 +154,30 @@ fn sentence(words: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use schemas::alert::{AlertEvent, AlertKind, Severity};
+
     use super::*;
+    use crate::fixture::{self, NOON, firing};
+    use crate::incidents::Posted;
     use crate::operator::done::Outcome;
+
+    #[test]
+    fn an_old_message_shows_what_it_told_and_changes_nothing() {
+        let mut book = Book::new(fixture::policy(), BTreeMap::new());
+        let event = firing(AlertKind::Disk, "a");
+        book.fold(1, &event, NOON);
+        for (number, message) in [(0, 7), (1, 8)] {
+            let posted = Posted { chat: "-1".to_owned(), message, topic: None, at: NOON };
+            let incident = book.incidents.get_mut(&event.fingerprint()).unwrap();
+            incident.episode_mut(number).unwrap().posted = Some(posted);
+            book.fold(2, &AlertEvent { severity: Severity::Critical, ..event.clone() }, NOON);
+        }
+        assert_eq!((ever_told_in(&book, "-1", 7).len(), ever_told_in(&book, "-1", 8).len()), (1, 1));
+        assert_eq!((now_told_in(&book, "-1", 7).len(), now_told_in(&book, "-1", 8).len()), (0, 1));
+        assert_eq!(now_told_in(&book, "-2", 8).len(), 0);
+    }
 
     #[test]
     fn one_answer_tells_of_all() {

@@ -144,7 +144,7 @@ impl Operators {
             self.reach.record(visit, "press", &Done::refused("", Vec::new()));
             return self.toasts.answer(query, "This button means nothing any more.").await;
         };
-        let keys = carry::keys(&self.reach.orders, target, &visit.actor).await;
+        let keys = carry::keys(&self.reach.orders, act, target, &visit.actor).await;
         let done = match act {
             Act::Details => self.reach.tell_details(visit, keys).await,
             act => carry::act(&self.reach.orders, act, keys, &visit.actor).await,
