@@ -73,7 +73,7 @@ impl Desk {
             self.work.retry_at = Some(Instant::now() + RETRY);
             return Ok(());
         }
-        self.work.unanswered.drain(..).for_each(|answer| drop(answer.send(Ok(()))));
+        self.work.unanswered.drain(..).for_each(|(answer, outcomes)| drop(answer.send(outcomes)));
         let deliveries = self.work.unacknowledged.drain(..);
         futures::future::join_all(deliveries.map(AlertDelivery::ack)).await;
         Ok(())

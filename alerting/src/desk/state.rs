@@ -11,9 +11,10 @@ use tokio::time::Instant;
 
 use super::surface::Surface;
 use crate::chats::Chats;
-use crate::incidents::{Book, Refused, Tally, count};
+use crate::incidents::{Book, Tally, count};
 use crate::leader::Leadership;
 use crate::metrics::AlertMetrics;
+use crate::order::Outcomes;
 use crate::outbox::Outbox;
 use crate::pace::Pacer;
 use crate::plan::Now;
@@ -43,8 +44,8 @@ pub(crate) struct Work {
     /// Keys of what changed since it was kept.
     pub(crate) unsaved: BTreeSet<String>,
     pub(super) unacknowledged: Vec<AlertDelivery>,
-    /// Operators whose orders are carried out, but not kept.
-    pub(super) unanswered: Vec<oneshot::Sender<Result<(), Refused>>>,
+    /// Operators whose orders are carried out, but not kept, and what became of those.
+    pub(super) unanswered: Vec<(oneshot::Sender<Outcomes>, Outcomes)>,
     /// The call that is about to be on record.
     pub(super) planned: Option<Task>,
     pub(super) calls: JoinSet<Ended>,
