@@ -1,6 +1,8 @@
 //! Operators in their chats: buttons and commands do what they say, for those who may and nobody else; alerts go where
 //! routes lead, wait through the night, and are summed up once a day.
 
+mod day;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,10 +14,8 @@ use harness::provider::{Act, Provider};
 use harness::telegram::{Chat, GROUP, Limits, Message, Telegram, Trouble, User};
 use harness::wait::{check, until};
 use runtime::clock;
-use runtime::config::hours::{TimeOfDay, UtcOffset};
 use schemas::alert::{AlertEvent, AlertKind, AlertState, Severity};
 use schemas::{envelope, subject};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(240);
@@ -352,44 +352,15 @@ async fn a_long_text_is_cut_and_told_in_parts() {
     cluster.stop().await;
 }
 
-/// An alert as it is kept, as far as this test is concerned.
-#[derive(Serialize)]
-struct Kept {
-    kind: AlertKind,
-    days: BTreeMap<i64, BTreeMap<&'static str, u64>>,
-}
-
-/// The record of calls, as far as this test is concerned.
-#[derive(Serialize)]
-struct Record {
-    told_day: Option<i64>,
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_day_is_summed_up_once() {
+async fn an_answer_is_told_once_or_not_at_all() {
     let telegram = chatty().await;
-    let mut cluster = plan(&telegram).set("TELEGRAM__DAILY_DIGEST", "00:00").start().await;
-    cluster.alerting.take().unwrap().stop(LIMIT).await;
-    let today = TimeOfDay::MIDNIGHT.day_of(clock::now(), UtcOffset::default());
-    let bucket = jetstream::new(cluster.nats.client().await).get_key_value(subject::INCIDENTS).await.unwrap();
-    for (key, events) in [("00000000000000aa", 40), ("00000000000000bb", 2)] {
-        let days = BTreeMap::from([(today - 1, BTreeMap::from([("events", events), ("warning", 1), ("resolved", 1)]))]);
-        let kept = envelope::encode(&Kept { kind: AlertKind::Latency, days }).unwrap();
-        bucket.put(key, kept).await.unwrap();
-    }
-    bucket.put("outbox", envelope::encode(&Record { told_day: Some(today - 2) }).unwrap()).await.unwrap();
-
-    let replica = Process::start(Role::Alerting, cluster.environment()).await;
-    cluster.start_alerting().await;
-    let digest = message(&telegram, &["Daily digest", "Events: 42"], |_| true).await;
-    assert!(digest.text().contains("Opened: 2 (0 critical, 2 warning, 0 info)\nResolved: 2\n"), "{}", digest.text());
-    assert!(digest.text().contains(": 40 events") && digest.text().contains(": 2 events"), "{}", digest.text());
-    for process in [cluster.alerting.take().unwrap(), replica] {
-        process.stop(LIMIT).await;
-    }
-    cluster.start_alerting().await;
-    publish(&cluster, &event(AlertKind::Disk, Severity::Warning, "later")).await;
-    message(&telegram, &["WARNING: disk"], |_| true).await;
-    assert_eq!(telegram.texts().iter().filter(|text| text.contains("Daily digest")).count(), 1);
+    let cluster = plan(&telegram).start().await;
+    command(&telegram, "/help").await;
+    telegram.trouble([Trouble::LostAnswer]);
+    let first = command(&telegram, "/silences").await;
+    let second = command(&telegram, "/silences").await;
+    let answers = telegram.messages().iter().filter(|message| message.reply_to == first.reply_to).count();
+    assert_eq!((answers, first.text()), (1, second.text()));
     cluster.stop().await;
 }

@@ -25,6 +25,9 @@ impl Desk {
         let now = Instant::now();
         self.pacer.ended(&task.chat, now);
         self.count(&task, &outcome, took);
+        if let Err(refusal) = &outcome {
+            if refusal.is_certain() { self.outbox.refused() } else { self.outbox.lost() }
+        }
         if let Some(own) = task.own {
             return self.settle_own(own, &task, outcome, Now { wall: clock::now(), monotonic: now });
         }
@@ -35,11 +38,6 @@ impl Desk {
                 self.settle(&task, Settled::Told(message));
             }
             Err(refusal) => {
-                if refusal.is_certain() {
-                    self.outbox.refused()
-                } else {
-                    self.outbox.lost()
-                }
                 self.refused(&task, refusal, now);
                 self.record_pace(Now { wall: clock::now(), monotonic: now });
             }
@@ -124,6 +122,8 @@ impl Desk {
         let Some(mut reply) = self.surface.telling.take() else { return };
         match &refusal {
             Refusal::Unparsable(_) if !reply.plain => reply.plain = true,
+            // It may have been told: once or not at all.
+            Refusal::Unreachable(_) if !refusal.is_certain() => return self.refused(task, refusal, now.monotonic),
             Refusal::Throttled(_) | Refusal::Unreachable(_) | Refusal::Moved(_) | Refusal::Token => {}
             // The alert's own calls find out whether the chat wants us.
             Refusal::Unparsable(_) | Refusal::Chat(_) | Refusal::Topic(_) | Refusal::Gone => {
