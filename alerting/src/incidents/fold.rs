@@ -30,10 +30,22 @@ pub(crate) enum Folded {
     Duplicate,
 }
 
+/// Where an event went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// The incident.
+    pub(crate) key: String,
+    /// What became of the event.
+    pub(crate) folded: Folded,
+    /// Whether that incident was firing before.
+    pub(crate) fired: bool,
+}
+
 impl Book {
-    /// Folds in the event that ALERTS holds at `sequence`, and names the incident it went to.
-    pub(crate) fn fold(&mut self, sequence: u64, event: &AlertEvent, now: Timestamp) -> (String, Folded) {
+    /// Folds in the event that ALERTS holds at `sequence`.
+    pub(crate) fn fold(&mut self, sequence: u64, event: &AlertEvent, now: Timestamp) -> Placed {
         let (key, event) = self.place(event);
+        let fired = self.is_firing(&key);
         let inhibited = self.inhibited.contains_key(&key);
         let incident = self.incidents.entry(key.clone()).or_insert_with(|| Incident::new(&event));
         let severity = incident.live().map(|episode| episode.severity);
@@ -44,7 +56,7 @@ impl Book {
         if incident.silenced.is_some() || inhibited {
             incident.keep_quiet();
         }
-        (key, folded)
+        Placed { key, folded, fired }
     }
 
     fn place(&self, event: &AlertEvent) -> (String, AlertEvent) {

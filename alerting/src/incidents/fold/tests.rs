@@ -20,7 +20,7 @@ impl Folding {
 
     fn fold(&mut self, event: &AlertEvent, second: u64) -> Folded {
         self.sequence += 1;
-        self.book.fold(self.sequence, event, NOON.after(Duration::from_secs(second))).1
+        self.book.fold(self.sequence, event, NOON.after(Duration::from_secs(second))).folded
     }
 
     fn incident(&mut self) -> &mut Incident {
@@ -107,7 +107,7 @@ fn a_redelivery_counts_once_even_behind_newer_events() {
         (6, Folded::Repeated),
         (7, Folded::Duplicate),
     ] {
-        assert_eq!(folding.book.fold(sequence, &event, NOON).1, expected, "{sequence}");
+        assert_eq!(folding.book.fold(sequence, &event, NOON).folded, expected, "{sequence}");
     }
     assert_eq!(folding.counts(), [3]);
 }
@@ -115,8 +115,8 @@ fn a_redelivery_counts_once_even_behind_newer_events() {
 #[test]
 fn an_event_overtaken_by_its_end_counts_but_fires_nothing() {
     let mut folding = Folding::new();
-    assert_eq!(folding.book.fold(9, &resolved(KIND, "a"), NOON).1, Folded::Idle);
-    assert_eq!(folding.book.fold(8, &firing(KIND, "a"), NOON).1, Folded::Opened);
+    assert_eq!(folding.book.fold(9, &resolved(KIND, "a"), NOON).folded, Folded::Idle);
+    assert_eq!(folding.book.fold(8, &firing(KIND, "a"), NOON).folded, Folded::Opened);
     assert!(!folding.incident().is_firing());
     assert_eq!(folding.counts(), [1]);
 }
