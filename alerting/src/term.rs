@@ -150,7 +150,7 @@ impl Candidate {
         work.unsaved.insert(OUTBOX.to_owned());
         if matches!(&*self.outlet, Outlet::Telegram(_)) {
             // What was told to the log alone, before there was a token, nobody has read in a chat.
-            work.unsaved.extend(book.leave(LOG));
+            work.unsaved.extend(book.leave(LOG, clock::now()));
         }
         let mut pacer = Pacer::new(telegram.messages_per_minute);
         pacer.resume(&outbox.paced, Instant::now(), clock::now());

@@ -72,13 +72,13 @@ impl Desk {
         self.chats.moved(from, to);
         self.surface.replies.moved(from, to);
         self.work.unsaved.insert(CHATS.to_owned());
-        self.work.unsaved.extend(self.book.leave(from));
+        self.work.unsaved.extend(self.book.leave(from, clock::now()));
     }
 
     fn close(&mut self, task: &Task, now: Instant) {
         self.metrics.chats_refused.inc();
         self.pacer.close(&task.chat, CHAT_PAUSE, now);
-        self.work.unsaved.extend(self.book.leave(&task.chat));
+        self.work.unsaved.extend(self.book.leave(&task.chat, clock::now()));
     }
 
     fn leave_topic(&mut self, task: &Task, now: Instant) {
