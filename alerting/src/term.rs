@@ -153,9 +153,9 @@ impl Candidate {
             work.unsaved.extend(book.leave(LOG, clock::now()));
         }
         let mut pacer = Pacer::new(telegram.messages_per_minute);
-        pacer.resume(&outbox.paced, Instant::now(), clock::now());
-        let (outlet, metrics) = (self.outlet.clone(), self.metrics.clone());
-        Ok(Desk { book, chats, pacer, outbox, store, leadership, outlet, metrics, firing, surface, work })
+        pacer.resume(&outbox.paced, Instant::now(), self.broker.now());
+        let (broker, outlet, metrics) = (self.broker.clone(), self.outlet.clone(), self.metrics.clone());
+        Ok(Desk { book, chats, pacer, outbox, store, broker, leadership, outlet, metrics, firing, surface, work })
     }
 
     fn policy(&self) -> Policy {

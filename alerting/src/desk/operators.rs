@@ -8,7 +8,6 @@ use super::state::Desk;
 use crate::errand::Errand;
 use crate::incidents::{Operation, Refused, Tally};
 use crate::order::{Order, Outcomes};
-use crate::plan::Now;
 
 impl Desk {
     /// Does what an operator wants. They are answered when it is kept.
@@ -65,7 +64,7 @@ impl Desk {
             Errand::Hold(retry_after) => {
                 self.metrics.throttled.inc();
                 self.pacer.hold(retry_after, now);
-                self.record_pace(Now { wall: clock::now(), monotonic: now });
+                self.record_pace(now);
             }
         }
     }

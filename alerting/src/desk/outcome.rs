@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::state::Desk;
 use crate::incidents::Settled;
-use crate::plan::Now;
 use crate::store::{CHATS, OUTBOX};
 use crate::task::{Action, Own, Task};
 use crate::telegram::{Ended, Refusal};
@@ -29,7 +28,7 @@ impl Desk {
             if refusal.is_certain() { self.outbox.refused() } else { self.outbox.lost() }
         }
         if let Some(own) = task.own {
-            return self.settle_own(own, &task, outcome, Now { wall: clock::now(), monotonic: now });
+            return self.settle_own(own, &task, outcome, now);
         }
         match outcome {
             Ok(message) => {
@@ -39,7 +38,7 @@ impl Desk {
             }
             Err(refusal) => {
                 self.refused(&task, refusal, now);
-                self.record_pace(Now { wall: clock::now(), monotonic: now });
+                self.record_pace(now);
             }
         }
     }
@@ -99,7 +98,7 @@ impl Desk {
     }
 
     /// Takes in what came of a call that told no alert.
-    fn settle_own(&mut self, own: Own, task: &Task, outcome: Result<i32, Refusal>, now: Now) {
+    fn settle_own(&mut self, own: Own, task: &Task, outcome: Result<i32, Refusal>, now: Instant) {
         match (own, outcome) {
             (Own::Reply, Ok(_)) => {
                 self.surface.telling = None;
@@ -112,18 +111,18 @@ impl Desk {
             }
             (Own::Daily(_), Err(refusal)) => {
                 self.surface.plain_digest |= matches!(refusal, Refusal::Unparsable(_));
-                self.refused(task, refusal, now.monotonic);
+                self.refused(task, refusal, now);
             }
         }
         self.record_pace(now);
     }
 
-    fn reply_refused(&mut self, task: &Task, refusal: Refusal, now: Now) {
+    fn reply_refused(&mut self, task: &Task, refusal: Refusal, now: Instant) {
         let Some(mut reply) = self.surface.telling.take() else { return };
         match &refusal {
             Refusal::Unparsable(_) if !reply.plain => reply.plain = true,
             // It may have been told: once or not at all.
-            Refusal::Unreachable(_) if !refusal.is_certain() => return self.refused(task, refusal, now.monotonic),
+            Refusal::Unreachable(_) if !refusal.is_certain() => return self.refused(task, refusal, now),
             Refusal::Throttled(_) | Refusal::Unreachable(_) | Refusal::Moved(_) | Refusal::Token => {}
             // The alert's own calls find out whether the chat wants us.
             Refusal::Unparsable(_) | Refusal::Chat(_) | Refusal::Topic(_) | Refusal::Gone => {
@@ -131,7 +130,7 @@ impl Desk {
             }
         }
         self.surface.replies.put_back(reply);
-        self.refused(task, refusal, now.monotonic);
+        self.refused(task, refusal, now);
     }
 
     /// The days up to this one are told: what was counted in them is forgotten.

@@ -131,7 +131,7 @@ impl Desk {
             } else {
                 self.outbox.intend(task, now.wall);
             }
-            self.record_pace(now);
+            self.record_pace(now.monotonic);
         }
     }
 

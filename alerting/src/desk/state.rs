@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use broker::AlertDelivery;
+use broker::{AlertDelivery, Broker};
 use runtime::clock;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -17,7 +17,6 @@ use crate::metrics::AlertMetrics;
 use crate::order::Outcomes;
 use crate::outbox::Outbox;
 use crate::pace::Pacer;
-use crate::plan::Now;
 use crate::rules::Concern;
 use crate::store::{Incidents, OUTBOX};
 use crate::task::Task;
@@ -30,6 +29,7 @@ pub(crate) struct Desk {
     pub(crate) pacer: Pacer,
     pub(crate) outbox: Outbox,
     pub(crate) store: Incidents,
+    pub(crate) broker: Broker,
     pub(crate) leadership: Leadership,
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) metrics: AlertMetrics,
@@ -62,9 +62,10 @@ impl Work {
 
 impl Desk {
     /// What a successor must know of the pace is to be kept, and who calls beside us is to know of it at once.
-    pub(super) fn record_pace(&mut self, now: Now) {
-        self.publish_known(now.monotonic);
-        self.outbox.paced = self.pacer.paced(now.monotonic, now.wall);
+    /// Its moments are the broker's: a successor's own clock may be far from ours.
+    pub(super) fn record_pace(&mut self, now: Instant) {
+        self.publish_known(now);
+        self.outbox.paced = self.pacer.paced(now, self.broker.now());
         self.work.unsaved.insert(OUTBOX.to_owned());
     }
 
