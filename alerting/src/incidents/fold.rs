@@ -101,11 +101,7 @@ impl Incident {
             self.acknowledged = None;
         }
         if self.episodes.len() >= MAX_EPISODES {
-            let folded = self.repeat(event, now);
-            if let Some(episode) = self.episodes.last_mut().filter(|_| cause == Cause::Escalated) {
-                episode.tell_again(cause, now);
-            }
-            return folded;
+            return self.fire_again(event, cause, policy, now);
         }
         let mut next = Episode { cause, ..Episode::new(self.number(), event, now) };
         if let Some(last) = self.episodes.last_mut() {
@@ -114,6 +110,19 @@ impl Incident {
         }
         self.episodes.push(next);
         Folded::Opened
+    }
+
+    /// There is no room for another episode: the live one goes on in a new message.
+    fn fire_again(&mut self, event: &AlertEvent, cause: Cause, policy: &Policy, now: Timestamp) -> Folded {
+        let posted_at = self.live().and_then(|episode| episode.posted.as_ref()).map(|posted| posted.at);
+        let folded = self.repeat(event, now);
+        if let Some(episode) = self.episodes.last_mut() {
+            episode.tell_again(cause, now);
+            if let Some(at) = posted_at.filter(|_| cause != Cause::Escalated) {
+                episode.not_before = at.after(policy.group_interval);
+            }
+        }
+        folded
     }
 
     fn repeat(&mut self, event: &AlertEvent, now: Timestamp) -> Folded {

@@ -135,6 +135,44 @@ fn sequences_and_episodes_are_bounded() {
 }
 
 #[test]
+fn an_alert_that_came_and_went_too_often_still_rings() {
+    let mut folding = Folding::new();
+    folding.book.policy.group_interval = Duration::from_secs(60);
+    for _ in 0..=MAX_EPISODES {
+        folding.fold(&firing(KIND, "a"), 0);
+        folding.tell();
+        folding.fold(&resolved(KIND, "a"), 0);
+    }
+    folding.fold(&firing(KIND, "a"), 1);
+    let live = folding.incident().episodes.last().unwrap();
+    assert_eq!((live.posted.as_ref(), live.cause), (None, Cause::Refired));
+    assert_eq!((live.untold_since.is_some(), live.not_before), (true, NOON.after(Duration::from_secs(60))));
+}
+
+#[test]
+fn what_is_over_gives_way_though_an_older_message_is_still_shown() {
+    let mut folding = Folding::new();
+    folding.fold(&firing(KIND, "a"), 0);
+    folding.tell();
+    // Another alert that lasts is told in the same message.
+    let mut lasting = folding.incident().clone();
+    lasting.labels.clear();
+    folding.book.incidents.insert("b".to_owned(), lasting);
+    let key = firing(KIND, "a").fingerprint();
+    for message in 2..10 {
+        folding.fold(&resolved(KIND, "a"), 0);
+        folding.fold(&firing(KIND, "a"), 0);
+        for episode in &mut folding.book.incidents.get_mut(&key).unwrap().episodes {
+            episode.posted.get_or_insert(Posted { chat: "-1".to_owned(), message, topic: None, at: NOON });
+            (episode.untold_since, episode.notice) = (None, false);
+        }
+    }
+    folding.book.prune(NOON);
+    let left: Vec<u32> = folding.book.incidents[&key].episodes.iter().map(|episode| episode.number).collect();
+    assert_eq!(left, [0, 8]);
+}
+
+#[test]
 fn moments_are_forgotten_after_the_cooldown_and_lasting_alerts_are_not() {
     for (kind, kept) in [(AlertKind::DeadLetter, 0), (AlertKind::Disk, 1)] {
         let mut folding = Folding::new();
