@@ -22,9 +22,9 @@ use crate::scrub::clean;
 pub(crate) struct Post {
     /// The same each time it is tried, also after a crash.
     pub(crate) id: String,
-    /// The first event in it.
-    pub(crate) first: u64,
-    /// When that was stored, by the server's clock.
+    /// Which run of its batch it tells: those that are held back count too, so that it is the same after a crash.
+    pub(crate) run: usize,
+    /// When its first event was stored, by the server's clock.
     pub(crate) stored_at: Timestamp,
     /// What is posted.
     pub(crate) body: Bytes,
@@ -84,11 +84,11 @@ pub(crate) fn posts(
             }
         }
     }
-    let admit = |run: Run| {
+    let admit = |(number, run): (usize, Run)| {
         let count = told.admit(&run.fingerprint, state(&run.last), run.count, every, now)?;
-        Run { count, ..run }.post()
+        Run { count, ..run }.post(number)
     };
-    runs.into_iter().filter_map(admit).collect()
+    runs.into_iter().enumerate().filter_map(admit).collect()
 }
 
 const fn state(event: &AlertEvent) -> (AlertState, Severity) {
@@ -97,12 +97,12 @@ const fn state(event: &AlertEvent) -> (AlertState, Severity) {
 
 impl Run {
     /// Nothing only if it could not be written as JSON, which an event always can.
-    fn post(self) -> Option<Post> {
+    fn post(self, run: usize) -> Option<Post> {
         let Run { first, stored_at, fingerprint, count, last } = self;
         let data = Data { fingerprint: &fingerprint, count, event: &last };
         let body = Body { kind: format!("alert.{}", last.state), timestamp: last.at, data };
         let body = serde_json::to_vec(&body).ok()?.into();
-        Some(Post { id: format!("alert_{first}_{}", stored_at.as_millis()), first, stored_at, body })
+        Some(Post { id: format!("alert_{first}_{}", stored_at.as_millis()), run, stored_at, body })
     }
 }
 
@@ -138,7 +138,11 @@ mod tests {
     fn told(posts: &[Post]) -> Vec<(u64, String, u64)> {
         let told = posts.iter().map(|post| {
             let body: serde_json::Value = serde_json::from_slice(&post.body).unwrap();
-            (post.first, body["type"].as_str().unwrap().to_owned(), body["data"]["count"].as_u64().unwrap())
+            (
+                post.id.split('_').nth(1).unwrap().parse().unwrap(),
+                body["type"].as_str().unwrap().to_owned(),
+                body["data"]["count"].as_u64().unwrap(),
+            )
         });
         told.collect()
     }

@@ -63,7 +63,15 @@ impl Webhook {
     pub(crate) async fn run(&self, broker: &Broker, bucket: Store) -> Result<(), CursorError> {
         let (mut cursor, mut told) = (Cursor::load(broker, bucket).await?, Told::default());
         loop {
-            let alerts = broker.alerts_after(cursor.seq(), BATCH).await?;
+            let mut alerts = broker.alerts_after(cursor.seq(), BATCH).await?;
+            if let Some((last, _)) = cursor.interrupted() {
+                alerts.retain(|alert| alert.seq <= last);
+                if alerts.is_empty() {
+                    // The stream has forgotten it.
+                    cursor.end(last).await?;
+                    continue;
+                }
+            }
             let Some(last) = alerts.last().map(|alert| alert.seq) else {
                 self.metrics.webhook_oldest_seconds.set(0);
                 tokio::time::sleep(IDLE).await;
@@ -74,14 +82,20 @@ impl Webhook {
         }
     }
 
-    /// Posts a batch. After each post everything before the first event of the next one is told.
+    /// Posts a batch, or what a crash left of it.
     async fn tell(&self, posts: &[Post], last: u64, broker: &Broker, cursor: &mut Cursor) -> Result<(), CursorError> {
-        for (index, post) in posts.iter().enumerate() {
+        let told = match cursor.interrupted() {
+            Some((_, runs)) => runs,
+            None => {
+                cursor.begin(last).await?;
+                0
+            }
+        };
+        for post in posts.iter().filter(|post| post.run >= told) {
             self.deliver(post, broker).await;
-            let told = posts.get(index + 1).map_or(last, |next| next.first.saturating_sub(1));
-            cursor.advance(told).await?;
+            cursor.told(post.run + 1).await?;
         }
-        if posts.is_empty() { cursor.advance(last).await } else { Ok(()) }
+        cursor.end(last).await
     }
 
     async fn deliver(&self, post: &Post, broker: &Broker) {
