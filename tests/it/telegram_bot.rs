@@ -2,6 +2,7 @@
 //! routes lead, wait through the night, and are summed up once a day.
 
 mod day;
+mod emptied;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

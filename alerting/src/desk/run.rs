@@ -113,6 +113,9 @@ impl Desk {
             self.review(now.wall);
             self.measure(now);
             self.publish_known(now.monotonic);
+            if self.work.is_kept() {
+                self.store.sweep().await;
+            }
         }
         if self.work.calls.is_empty() && self.work.planned.is_none() {
             self.plan(now);
