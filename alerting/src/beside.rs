@@ -10,6 +10,7 @@ use broker::{AlertDelivery, Broker, BrokerError};
 use runtime::clock;
 use runtime::config::{Config, Source};
 use runtime::system::resident_bytes;
+use runtime::telemetry::Scrubber;
 use schemas::stats::{EVERY, ProcessStats};
 use schemas::subject;
 use schemas::timestamp::Timestamp;
@@ -41,6 +42,7 @@ impl Beside {
         config: &Config,
         broker: &Broker,
         metrics: &AlertMetrics,
+        scrubber: &Scrubber,
         source: Source,
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, AlertingError> {
@@ -49,7 +51,7 @@ impl Beside {
         tasks.spawn(reload::follow(source, state, metrics.reloads.clone()));
         let mut rules = Rules::new(config, broker.clone(), term, reloaded, metrics.clone());
         let heartbeat = Heartbeat::new(config, rules.pulse(), metrics.clone())?.map(Arc::new);
-        let webhook = Webhook::new(&config.webhook, metrics.clone())?.map(Arc::new);
+        let webhook = Webhook::new(&config.webhook, scrubber.clone(), metrics.clone())?.map(Arc::new);
         tasks.spawn(again("rules not evaluated", async move || rules.run().await));
         Ok(Self { terms, webhook, heartbeat })
     }

@@ -94,7 +94,8 @@ impl Chats {
         self.closed.insert((chat.to_owned(), topic));
     }
 
-    fn is_closed(&self, chat: &str, topic: i32) -> bool {
+    /// Whether this topic cannot be written to.
+    pub(crate) fn is_closed(&self, chat: &str, topic: i32) -> bool {
         self.closed.iter().any(|(closed, number)| closed == chat && *number == topic)
     }
 

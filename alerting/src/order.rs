@@ -8,16 +8,19 @@ use crate::incidents::{Book, Operation, Refused};
 /// Orders waiting for the desk; beyond them whoever orders waits.
 const QUEUE: usize = 64;
 
+/// What became of operations, one by one.
+pub(crate) type Outcomes = Vec<Result<(), Refused>>;
+
 /// What to do with the book.
 pub(crate) enum Order {
     /// An operator acts.
     Operate {
-        /// What is to be done.
-        operation: Operation,
+        /// What is to be done, in this order: all of it is kept at once.
+        operations: Vec<Operation>,
         /// Who acts.
         by: String,
-        /// Told when it is kept, or refused.
-        answer: oneshot::Sender<Result<(), Refused>>,
+        /// Told what became of each, when it is kept.
+        answer: oneshot::Sender<Outcomes>,
     },
     /// Somebody wants to know.
     Look(Box<dyn FnOnce(&Book) + Send>),
@@ -47,9 +50,15 @@ impl Orders {
 
     /// Has `operation` done for `by`; returns once it is kept.
     pub(crate) async fn operate(&self, operation: Operation, by: &str) -> Result<(), OrderError> {
+        let outcome = self.operate_all(vec![operation], by).await?.pop();
+        Ok(outcome.ok_or(OrderError::Gone)??)
+    }
+
+    /// Has all of `operations` done for `by`; returns what became of each once it is kept.
+    pub(crate) async fn operate_all(&self, operations: Vec<Operation>, by: &str) -> Result<Outcomes, OrderError> {
         let (answer, answered) = oneshot::channel();
-        self.send(Order::Operate { operation, by: by.to_owned(), answer }).await?;
-        Ok(answered.await.map_err(|_| OrderError::Gone)??)
+        self.send(Order::Operate { operations, by: by.to_owned(), answer }).await?;
+        answered.await.map_err(|_| OrderError::Gone)
     }
 
     /// What `look` makes of the book.
@@ -84,8 +93,9 @@ mod tests {
         for _ in 0..most {
             match inbox.recv().await.unwrap() {
                 Order::Look(look) => look(&book),
-                Order::Operate { operation, by, answer } => {
-                    let _ = answer.send(book.operate(operation, &by, NOON).map(drop));
+                Order::Operate { operations, by, answer } => {
+                    let outcomes = operations.into_iter().map(|one| book.operate(one, &by, NOON).map(drop));
+                    let _ = answer.send(outcomes.collect());
                 }
             }
         }

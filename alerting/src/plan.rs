@@ -10,7 +10,7 @@ use schemas::timestamp::Timestamp;
 use tokio::time::Instant;
 
 use crate::chats::{Chats, Place};
-use crate::incidents::{Book, Episode, Incident};
+use crate::incidents::{Book, Episode, Incident, Posted};
 use crate::pace::{Pacer, Urgency};
 use crate::rich::Rich;
 use crate::task::{Action, Member, Task};
@@ -94,13 +94,17 @@ fn notices(book: &Book, chats: &Chats, pacer: &Pacer, now: Now) -> Option<Task> 
     }
     let admitted = |chat: &str| pacer.admits(chat, Urgency::Upkeep, now.monotonic);
     let (chat, candidates) = waiting.into_iter().find(|(chat, _)| admitted(chat))?;
-    let reply_to = match candidates.as_slice() {
-        [only] => only.episode.posted.as_ref().filter(|posted| posted.chat == chat).map(|posted| posted.message),
+    let writable = |posted: &&Posted| {
+        posted.chat == chat && posted.topic.is_none_or(|topic| !chats.is_closed(&posted.chat, topic))
+    };
+    let answered = match candidates.as_slice() {
+        [only] => only.episode.posted.as_ref().filter(writable),
         _ => None,
     };
     // An answer is where the message is that it answers; anything else goes where that would go.
-    let place = candidates.first().and_then(|candidate| chats.place(&candidate.facts(), |place| place == chat));
-    let topic = place.filter(|_| reply_to.is_none()).and_then(|place| place.topic);
+    let place = || chats.place(&candidates.first()?.facts(), |place| place == chat);
+    let topic = answered.map_or_else(|| place()?.topic, |posted| posted.topic);
+    let reply_to = answered.map(|posted| posted.message);
     Some(Task { topic, ..task(chat, Action::Notice { reply_to }, &candidates, text::notice) })
 }
 
@@ -201,6 +205,7 @@ mod tests {
 
     use super::*;
     use crate::fixture::{self, NOON};
+    use crate::incidents::Settled;
 
     /// Disks have a topic; everything else is quiet from 11 to 13 o'clock.
     fn chats() -> Chats {
@@ -241,6 +246,20 @@ mod tests {
         assert_eq!(untold_since(&book, &chats(), NOON), None, "it is not late");
         assert_eq!(planned(&book, at(1)), Some(("-1".to_owned(), None, 2)));
         assert_eq!(untold_since(&book, &chats(), at(1).wall), Some(NOON));
+    }
+
+    #[test]
+    fn an_end_is_noticed_in_the_topic_of_its_message() {
+        let mut book = book(&[fixture::firing(AlertKind::Disk, "a")]);
+        let (mut chats, pacer) = (chats(), Pacer::new(20));
+        let sent = next(&book, &chats, &pacer, at(0)).unwrap();
+        book.settle(&sent, Settled::Told(7), NOON);
+        book.fold(2, &fixture::resolved(AlertKind::Disk, "a"), NOON);
+        let notice = next(&book, &chats, &pacer, at(0)).unwrap();
+        assert_eq!((notice.action, notice.topic), (Action::Notice { reply_to: Some(7) }, Some(42)));
+        chats.close_topic("-7", 42);
+        let notice = next(&book, &chats, &pacer, at(0)).unwrap();
+        assert_eq!((notice.action, notice.topic), (Action::Notice { reply_to: None }, None));
     }
 
     #[test]

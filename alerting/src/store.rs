@@ -50,6 +50,8 @@ pub(crate) enum StoreError {
 pub(crate) struct Incidents {
     bucket: Store,
     known: BTreeMap<String, Known>,
+    /// Keys whose values are empty: to be removed.
+    emptied: BTreeSet<String>,
 }
 
 /// The revision of a value, and the bytes of writes since whose outcome is unknown.
@@ -57,11 +59,13 @@ pub(crate) struct Incidents {
 struct Known {
     revision: u64,
     attempted: Vec<Bytes>,
+    /// Its removal was tried.
+    swept: bool,
 }
 
 impl Known {
     const fn at(revision: u64) -> Self {
-        Self { revision, attempted: Vec::new() }
+        Self { revision, attempted: Vec::new(), swept: false }
     }
 
     fn attempted(&mut self, value: Bytes) {
@@ -107,20 +111,20 @@ impl Incidents {
         let keys: Vec<String> = bucket.keys().await?.try_collect().await?;
         let read = keys.into_iter().filter(|key| is_ours(key)).map(|key| bucket.entry(key));
         let entries: Vec<Option<Entry>> = stream::iter(read).buffer_unordered(PARALLEL).try_collect().await?;
-        let mut known = BTreeMap::new();
+        let (mut known, mut emptied) = (BTreeMap::new(), BTreeSet::new());
         let mut contents = Contents::default();
         for entry in entries.into_iter().flatten() {
+            known.insert(entry.key.clone(), Known::at(entry.revision));
             if entry.value.is_empty() {
-                sweep(&bucket, &entry).await;
+                emptied.insert(entry.key);
                 continue;
             }
-            known.insert(entry.key.clone(), Known::at(entry.revision));
             if let Err(error) = contents.take_in(&entry, chats) {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, kv.key = entry.key, "kept value unreadable");
             }
         }
-        Ok((Self { bucket, known }, contents))
+        Ok((Self { bucket, known, emptied }, contents))
     }
 
     /// Writes the values of `keys` as they are now; what is not to be kept any more is emptied. Returns the keys that could
@@ -135,6 +139,11 @@ impl Incidents {
         let (bucket, mut writes) = (&self.bucket, Vec::with_capacity(values.len()));
         for (key, value) in values {
             let known = self.known.remove(key).unwrap_or_default();
+            if value.is_empty() {
+                self.emptied.insert(key.clone())
+            } else {
+                self.emptied.remove(key)
+            };
             writes.push(async move { (key.clone(), write(bucket, key, value, known).await) });
         }
         let written: Vec<_> = stream::iter(writes).buffer_unordered(PARALLEL).collect().await;
@@ -148,6 +157,21 @@ impl Incidents {
             self.known.insert(key, known);
         }
         cause.map_or(Ok(()), |cause| Err((failed, cause)))
+    }
+
+    /// Removes some of the keys whose values are empty. A failure only leaves one for the next time.
+    pub(crate) async fn sweep(&mut self) {
+        let some: Vec<String> = self.emptied.iter().take(PARALLEL).cloned().collect();
+        let purges = some.into_iter().filter_map(|key| Some((self.known.get(&key)?.revision, key)));
+        let purges: Vec<_> = purges.map(|(revision, key)| purge(&self.bucket, revision, key)).collect();
+        for (key, removed) in futures::future::join_all(purges).await {
+            if removed {
+                self.known.remove(&key);
+                self.emptied.remove(&key);
+            } else if let Some(known) = self.known.get_mut(&key) {
+                known.swept = true;
+            }
+        }
     }
 }
 
@@ -174,16 +198,17 @@ fn is_ours(key: &str) -> bool {
     fingerprint || [CHATS, OUTBOX].contains(&key) || key.starts_with(SILENCE_PREFIX)
 }
 
-/// Removes what an earlier leader emptied; whatever was written since stays. A failure only leaves it for the next time.
-async fn sweep(bucket: &Store, entry: &Entry) {
-    let subject = format!("{}{}", bucket.prefix, entry.key);
-    if let Err(error) = bucket.stream.purge().filter(subject).sequence(entry.revision + 1).await {
-        tracing::debug!(error = %error, "an emptied incident was not removed");
-    }
+/// Removes a key that was emptied at `revision`; whatever was written since stays. Tells whether it is gone.
+async fn purge(bucket: &Store, revision: u64, key: String) -> (String, bool) {
+    let subject = format!("{}{key}", bucket.prefix);
+    let outcome = bucket.stream.purge().filter(subject).sequence(revision + 1).await;
+    let removed = outcome.inspect_err(|error| tracing::debug!(%error, "an emptied key was not removed")).is_ok();
+    (key, removed)
 }
 
-/// One write over the revision that we know. An empty value stands for none: it is removed when incidents are next
-/// loaded, since a deletion would not tell the revision to write over. When an earlier write's outcome is unknown and ours is refused, the kept value tells.
+/// One write over the revision that we know. An empty value stands for none: it is removed later, since a deletion would
+/// not tell the revision to write over. When the outcome of an earlier write or removal is unknown and ours is refused,
+/// what is kept tells.
 async fn write(bucket: &Store, key: &str, value: Bytes, mut known: Known) -> (Known, Result<(), StoreError>) {
     let outcome = loop {
         match bucket.update(key, value.clone(), known.revision).await {
@@ -199,6 +224,7 @@ async fn write(bucket: &Store, key: &str, value: Bytes, mut known: Known) -> (Kn
                 Ok(Some(entry)) if known.attempted.contains(&entry.value) => {
                     known = Known::at(entry.revision);
                 }
+                Ok(None) if known.swept => known = Known::at(0),
                 Ok(_) => break Err(StoreError::Deposed),
                 Err(error) => break Err(StoreError::Read(error)),
             },

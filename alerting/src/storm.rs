@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::chats::Chats;
 use crate::fixture::{self, NOON};
-use crate::incidents::{Book, Folded, Operation, Policy, SILENCE_PREFIX, Settled};
+use crate::incidents::{Book, Folded, Operation, Placed, Policy, SILENCE_PREFIX, Settled};
 use crate::pace::Pacer;
 use crate::plan::{self, Now};
 use crate::task::{Action, Task};
@@ -84,7 +84,7 @@ impl World {
     }
 
     fn deliver(&mut self, (sequence, event): &(u64, AlertEvent)) -> Folded {
-        let (key, folded) = self.book.fold(*sequence, event, self.now.wall);
+        let Placed { key, folded, .. } = self.book.fold(*sequence, event, self.now.wall);
         if folded == Folded::Resolved {
             self.witness.ended(&key);
         }
@@ -293,12 +293,14 @@ fn a_slow_storm_is_told_while_it_lasts() {
 
 #[test]
 fn ten_thousand_different_alerts_are_summed_up() {
-    let mut world = World::new();
+    let (mut world, mut began) = (World::new(), 0);
     for number in 0..10_500 {
         let delivery = world.publish(fixture::firing(AlertKind::DeadLetter, &number.to_string()));
-        let (_, folded) = world.book.fold(delivery.0, &delivery.1, world.now.wall);
-        assert_ne!(folded, Folded::Duplicate);
+        let placed = world.book.fold(delivery.0, &delivery.1, world.now.wall);
+        assert_ne!(placed.folded, Folded::Duplicate);
+        began += u64::from(!placed.fired);
     }
+    assert_eq!(began, 10_001, "all that there was no room for is one");
     world.step(Duration::from_secs(2));
     let task = plan::next(&world.book, &world.chats, &world.pacer, world.now).unwrap();
     assert_eq!(task.members.len(), 10_001);

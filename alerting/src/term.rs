@@ -61,7 +61,7 @@ impl Candidate {
     /// Tries to lead, leads, and tries again, until shutdown.
     pub(crate) async fn run(self, source: Source, shutdown: &CancellationToken) -> Result<(), AlertingError> {
         let (mut tasks, started_at) = (JoinSet::new(), clock::now());
-        let beside = Beside::new(&self.config, &self.broker, &self.metrics, source, &mut tasks)?;
+        let beside = Beside::new(&self.config, &self.broker, &self.metrics, &self.scrubber, source, &mut tasks)?;
         tasks.spawn(report(self.broker.clone(), started_at));
         while !shutdown.is_cancelled() {
             if let Err(error) = Box::pin(self.contend(&beside, shutdown)).await {
@@ -150,12 +150,12 @@ impl Candidate {
         work.unsaved.insert(OUTBOX.to_owned());
         if matches!(&*self.outlet, Outlet::Telegram(_)) {
             // What was told to the log alone, before there was a token, nobody has read in a chat.
-            work.unsaved.extend(book.leave(LOG));
+            work.unsaved.extend(book.leave(LOG, clock::now()));
         }
         let mut pacer = Pacer::new(telegram.messages_per_minute);
-        pacer.resume(&outbox.paced, Instant::now(), clock::now());
-        let (outlet, metrics) = (self.outlet.clone(), self.metrics.clone());
-        Ok(Desk { book, chats, pacer, outbox, store, leadership, outlet, metrics, firing, surface, work })
+        pacer.resume(&outbox.paced, Instant::now(), self.broker.now());
+        let (broker, outlet, metrics) = (self.broker.clone(), self.outlet.clone(), self.metrics.clone());
+        Ok(Desk { book, chats, pacer, outbox, store, broker, leadership, outlet, metrics, firing, surface, work })
     }
 
     fn policy(&self) -> Policy {

@@ -45,6 +45,8 @@ struct Shared {
     taken: Mutex<Vec<Posted>>,
     refusals: Mutex<VecDeque<u16>>,
     refused: Mutex<u64>,
+    /// How many posts more are taken, if that is bounded.
+    room: Mutex<Option<usize>>,
     beats: Mutex<u64>,
     faults: Mutex<Vec<String>>,
     about: Mutex<HashMap<String, (Value, Value)>>,
@@ -88,6 +90,11 @@ impl Receiver {
         locked(&self.shared.refusals).extend(statuses);
     }
 
+    /// Takes this many posts more, and answers 503 to those after them; without a number takes all again.
+    pub fn take_only(&self, posts: impl Into<Option<usize>>) {
+        *locked(&self.shared.room) = posts.into();
+    }
+
     /// Posts that were refused so.
     #[must_use]
     pub fn refused(&self) -> u64 {
@@ -123,8 +130,17 @@ async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes
         *locked(&shared.refused) += 1;
         return StatusCode::from_u16(status).expect("refusals have real statuses");
     }
+    if *locked(&shared.room) == Some(0) {
+        *locked(&shared.refused) += 1;
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
     match verified(&headers, &body).and_then(|posted| shared.enter(posted)) {
-        Ok(()) => StatusCode::NO_CONTENT,
+        Ok(()) => {
+            if let Some(room) = &mut *locked(&shared.room) {
+                *room -= 1;
+            }
+            StatusCode::NO_CONTENT
+        }
         Err(fault) => {
             locked(&shared.faults).push(fault);
             StatusCode::UNAUTHORIZED

@@ -231,6 +231,31 @@ async fn a_webhook_hears_of_everything_over_outages_and_crashes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_in_a_batch_of_posts_counts_no_event_twice() {
+    let telegram = Telegram::start().await;
+    let receiver = Receiver::start().await;
+    let plan = plan(&telegram).workers(0).set("WEBHOOK__URL", &receiver.hook());
+    let plan = plan.set("WEBHOOK__SECRET", &receiver.secret()).set("WEBHOOK__RETRY_INITIAL", "50ms");
+    let mut cluster = plan.set("WEBHOOK__RETRY_MAX", "200ms").start().await;
+    until("a first post", LIMIT, async || check(!receiver.taken().is_empty(), "none came")).await;
+    cluster.alerting.take().unwrap().stop(LIMIT).await;
+    // One batch of two runs that overlap.
+    publish(&cluster, [1, 2, 1, 2, 1, 2].map(|number| event(number, AlertState::Firing))).await;
+    receiver.take_only(1);
+    cluster.start_alerting().await;
+    until("a refused post", LIMIT, async || check(receiver.refused() > 0, "none came")).await;
+    cluster.alerting.take().unwrap().kill9();
+    receiver.take_only(None);
+    cluster.start_alerting().await;
+    publish(&cluster, [event(3, AlertState::Firing)]).await;
+    until("all three", LIMIT, async || check(told(&receiver).len() == 3, format!("{:?}", told(&receiver)))).await;
+    let taken = receiver.taken().into_iter().filter(|post| post.body["data"]["source"] == "test");
+    let counts: BTreeMap<_, _> = taken.map(|post| (post.id, post.body["data"]["count"].as_u64().unwrap())).collect();
+    assert_eq!(counts.values().sum::<u64>(), 7, "{counts:#?}");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_heartbeat_comes_from_the_leader_and_only_while_it_is_well() {
     let telegram = Telegram::start().await;
     let receiver = Receiver::start().await;

@@ -1,6 +1,7 @@
 //! Alerts on their way to Telegram: a storm becomes few messages whose counts add up, and nothing is lost or hurried.
 
 mod crashes;
+mod deposed;
 mod storm;
 
 use std::collections::BTreeMap;

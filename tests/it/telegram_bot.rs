@@ -1,6 +1,9 @@
 //! Operators in their chats: buttons and commands do what they say, for those who may and nobody else; alerts go where
 //! routes lead, wait through the night, and are summed up once a day.
 
+mod day;
+mod emptied;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,13 +12,11 @@ use harness::api::prompt;
 use harness::cluster::{Cluster, Plan};
 use harness::process::{Process, Role};
 use harness::provider::{Act, Provider};
-use harness::telegram::{Chat, GROUP, Limits, Message, Telegram, User};
+use harness::telegram::{Chat, GROUP, Limits, Message, Telegram, Trouble, User};
 use harness::wait::{check, until};
 use runtime::clock;
-use runtime::config::hours::{TimeOfDay, UtcOffset};
 use schemas::alert::{AlertEvent, AlertKind, AlertState, Severity};
 use schemas::{envelope, subject};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(240);
@@ -295,6 +296,41 @@ async fn routes_lead_to_topics_and_keep_the_night_quiet() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_general_topic_closes_no_other_and_is_not_asked_twice() {
+    let telegram = chatty().await;
+    telegram.close_topic(OTHER, None);
+    let routes = format!(r#"[{{ matchers = ["kind=disk"], chat = "{OTHER}", topic = {TOPIC} }}]"#);
+    let plan = plan(&telegram).set("TELEGRAM__ROUTES", &routes).set("TELEGRAM__CHAT_ID_CRITICAL", &OTHER.to_string());
+    let cluster = plan.start().await;
+    let disk = event(AlertKind::Disk, Severity::Warning, "a");
+    publish(&cluster, &disk).await;
+    let told = message(&telegram, &["WARNING: disk"], |_| true).await;
+    publish(&cluster, &AlertEvent { state: AlertState::Resolved, ..disk }).await;
+    let answers = |notice: &Message| notice.reply_to == Some(told.id) && notice.topic == Some(TOPIC);
+    message(&telegram, &[], answers).await;
+    publish(&cluster, &event(AlertKind::Memory, Severity::Critical, "b")).await;
+    let fallen_back = message(&telegram, &["CRITICAL: memory"], |_| true).await;
+    assert_eq!((fallen_back.chat, fallen_back.topic), (GROUP, None));
+    assert_eq!(telegram.calls().iter().filter(|call| call.chat == OTHER && call.status == 400).count(), 1);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_to_the_receiver_holds_everybody() {
+    let telegram = chatty().await;
+    telegram.trouble([Trouble::Throttle(4)]);
+    let cluster = plan(&telegram).set("TELEGRAM__GROUP_WAIT", "500ms").start().await;
+    until("a throttled call", LIMIT, async || check(telegram.calls().iter().any(|call| call.status == 429), "none"))
+        .await;
+    publish(&cluster, &event(AlertKind::Disk, Severity::Warning, "a")).await;
+    message(&telegram, &["WARNING: disk"], |_| true).await;
+    let calls = telegram.calls();
+    assert_eq!((calls[0].method.as_str(), calls[0].status), ("getme", 429));
+    assert!(calls.iter().all(|call| !call.early), "{calls:#?}");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_text_is_cut_and_told_in_parts() {
     let telegram = chatty().await;
     let cluster = plan(&telegram).set("TELEGRAM__PORTAL_URL", "https://jobs.example.com/").start().await;
@@ -317,44 +353,15 @@ async fn a_long_text_is_cut_and_told_in_parts() {
     cluster.stop().await;
 }
 
-/// An alert as it is kept, as far as this test is concerned.
-#[derive(Serialize)]
-struct Kept {
-    kind: AlertKind,
-    days: BTreeMap<i64, BTreeMap<&'static str, u64>>,
-}
-
-/// The record of calls, as far as this test is concerned.
-#[derive(Serialize)]
-struct Record {
-    told_day: Option<i64>,
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_day_is_summed_up_once() {
+async fn an_answer_is_told_once_or_not_at_all() {
     let telegram = chatty().await;
-    let mut cluster = plan(&telegram).set("TELEGRAM__DAILY_DIGEST", "00:00").start().await;
-    cluster.alerting.take().unwrap().stop(LIMIT).await;
-    let today = TimeOfDay::MIDNIGHT.day_of(clock::now(), UtcOffset::default());
-    let bucket = jetstream::new(cluster.nats.client().await).get_key_value(subject::INCIDENTS).await.unwrap();
-    for (key, events) in [("00000000000000aa", 40), ("00000000000000bb", 2)] {
-        let days = BTreeMap::from([(today - 1, BTreeMap::from([("events", events), ("warning", 1), ("resolved", 1)]))]);
-        let kept = envelope::encode(&Kept { kind: AlertKind::Latency, days }).unwrap();
-        bucket.put(key, kept).await.unwrap();
-    }
-    bucket.put("outbox", envelope::encode(&Record { told_day: Some(today - 2) }).unwrap()).await.unwrap();
-
-    let replica = Process::start(Role::Alerting, cluster.environment()).await;
-    cluster.start_alerting().await;
-    let digest = message(&telegram, &["Daily digest", "Events: 42"], |_| true).await;
-    assert!(digest.text().contains("Opened: 2 (0 critical, 2 warning, 0 info)\nResolved: 2\n"), "{}", digest.text());
-    assert!(digest.text().contains(": 40 events") && digest.text().contains(": 2 events"), "{}", digest.text());
-    for process in [cluster.alerting.take().unwrap(), replica] {
-        process.stop(LIMIT).await;
-    }
-    cluster.start_alerting().await;
-    publish(&cluster, &event(AlertKind::Disk, Severity::Warning, "later")).await;
-    message(&telegram, &["WARNING: disk"], |_| true).await;
-    assert_eq!(telegram.texts().iter().filter(|text| text.contains("Daily digest")).count(), 1);
+    let cluster = plan(&telegram).start().await;
+    command(&telegram, "/help").await;
+    telegram.trouble([Trouble::LostAnswer]);
+    let first = command(&telegram, "/silences").await;
+    let second = command(&telegram, "/silences").await;
+    let answers = telegram.messages().iter().filter(|message| message.reply_to == first.reply_to).count();
+    assert_eq!((answers, first.text()), (1, second.text()));
     cluster.stop().await;
 }

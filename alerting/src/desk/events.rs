@@ -5,7 +5,7 @@ use runtime::clock;
 use schemas::alert::{AlertEvent, AlertState};
 
 use super::state::Desk;
-use crate::incidents::{Folded, Tally};
+use crate::incidents::{Folded, Placed, Tally};
 use crate::scrub::clean;
 
 impl Desk {
@@ -14,8 +14,7 @@ impl Desk {
         let now = clock::now();
         for delivery in batch {
             let event = &clean(&self.surface.scrubber, delivery.event.clone());
-            let fired = self.book.is_firing(&event.fingerprint());
-            let (key, folded) = self.book.fold(delivery.seq, event, now);
+            let Placed { key, folded, fired } = self.book.fold(delivery.seq, event, now);
             self.count_in(&key, folded, event, fired);
             let labels = [<&str>::from(event.kind), <&str>::from(event.severity), <&str>::from(folded)];
             self.metrics.events.with_label_values(&labels).inc();

@@ -5,7 +5,8 @@ use schemas::alert::Severity;
 
 use super::state::Desk;
 use crate::button::{Keyboard, of_one, of_past, of_several};
-use crate::pace::Urgency;
+use crate::chats::Chats;
+use crate::pace::{Pacer, Urgency};
 use crate::plan::{self, Now};
 use crate::store::OUTBOX;
 use crate::task::{Action, Own, Task};
@@ -44,8 +45,7 @@ impl Desk {
             return None;
         };
         let days = calendar.due(told, now.wall)?;
-        let usable = |chat: &str| self.pacer.admits(chat, Urgency::Upkeep, now.monotonic);
-        let chat = self.chats.route(Severity::Info, usable)?.to_owned();
+        let chat = info_chat(&self.chats, &self.pacer, now)?.to_owned();
         let text = calendar.digest(&days, &self.book.incidents);
         let (plain, own) = (self.surface.plain_digest, Some(Own::Daily(*days.end())));
         Some(Task { plain, own, ..Task::new(&chat, Action::Send, text) })
@@ -85,6 +85,35 @@ impl Desk {
     }
 }
 
+/// Where the digest goes, when it may go there now: it waits for its chat rather than go to another.
+fn info_chat<'a>(chats: &'a Chats, pacer: &Pacer, now: Now) -> Option<&'a str> {
+    let chat = chats.route(Severity::Info, |chat| pacer.is_open(chat, now.monotonic))?;
+    pacer.admits(chat, Urgency::Upkeep, now.monotonic).then_some(chat)
+}
+
 fn is_urgent(task: &Task) -> bool {
     task.action == Action::Send && task.severity == Severity::Critical
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::fixture::{self, NOON};
+
+    #[test]
+    fn the_digest_waits_for_its_chat_unless_that_refuses_us() {
+        let mut config = fixture::telegram();
+        config.chat_id_info = "-7".to_owned();
+        let (chats, mut pacer) = (Chats::new(&config), Pacer::new(20));
+        let now = Now { wall: NOON, monotonic: Instant::now() };
+        assert_eq!(info_chat(&chats, &pacer, now), Some("-7"));
+        pacer.began("-7", now.monotonic);
+        assert_eq!(info_chat(&chats, &pacer, now), None);
+        pacer.close("-7", Duration::from_secs(60), now.monotonic);
+        assert_eq!(info_chat(&chats, &pacer, now), Some("-1"));
+    }
 }

@@ -8,9 +8,8 @@ use tokio::time::Instant;
 
 use super::state::Desk;
 use crate::incidents::Settled;
-use crate::plan::Now;
 use crate::store::{CHATS, OUTBOX};
-use crate::task::{Own, Task};
+use crate::task::{Action, Own, Task};
 use crate::telegram::{Ended, Refusal};
 
 /// How long a chat that refuses us is left out.
@@ -25,8 +24,11 @@ impl Desk {
         let now = Instant::now();
         self.pacer.ended(&task.chat, now);
         self.count(&task, &outcome, took);
+        if let Err(refusal) = &outcome {
+            if refusal.is_certain() { self.outbox.refused() } else { self.outbox.lost() }
+        }
         if let Some(own) = task.own {
-            return self.settle_own(own, &task, outcome, Now { wall: clock::now(), monotonic: now });
+            return self.settle_own(own, &task, outcome, now);
         }
         match outcome {
             Ok(message) => {
@@ -35,13 +37,8 @@ impl Desk {
                 self.settle(&task, Settled::Told(message));
             }
             Err(refusal) => {
-                if refusal.is_certain() {
-                    self.outbox.refused()
-                } else {
-                    self.outbox.lost()
-                }
                 self.refused(&task, refusal, now);
-                self.record_pace(Now { wall: clock::now(), monotonic: now });
+                self.record_pace(now);
             }
         }
     }
@@ -59,11 +56,7 @@ impl Desk {
             Refusal::Gone => self.settle(task, Settled::Gone),
             Refusal::Unparsable(_) if !task.plain => self.settle(task, Settled::Unparsable),
             Refusal::Unparsable(_) | Refusal::Chat(_) => self.close(task, now),
-            Refusal::Topic(_) => {
-                if let Some(topic) = task.topic {
-                    self.chats.close_topic(&task.chat, topic);
-                }
-            }
+            Refusal::Topic(_) => self.leave_topic(task, now),
             Refusal::Token => self.pacer.hold(TOKEN_PAUSE, now),
         }
         self.pacer.reached();
@@ -78,13 +71,23 @@ impl Desk {
         self.chats.moved(from, to);
         self.surface.replies.moved(from, to);
         self.work.unsaved.insert(CHATS.to_owned());
-        self.work.unsaved.extend(self.book.leave(from));
+        self.work.unsaved.extend(self.book.leave(from, clock::now()));
     }
 
     fn close(&mut self, task: &Task, now: Instant) {
         self.metrics.chats_refused.inc();
         self.pacer.close(&task.chat, CHAT_PAUSE, now);
-        self.work.unsaved.extend(self.book.leave(&task.chat));
+        self.work.unsaved.extend(self.book.leave(&task.chat, clock::now()));
+    }
+
+    fn leave_topic(&mut self, task: &Task, now: Instant) {
+        match (task.action, task.topic) {
+            // It cannot be brought up to date: what is so is told anew.
+            (Action::Edit { .. }, _) => self.settle(task, Settled::Gone),
+            (_, Some(topic)) => self.chats.close_topic(&task.chat, topic),
+            // The chat's own part is closed.
+            (_, None) => self.close(task, now),
+        }
     }
 
     fn count(&self, task: &Task, outcome: &Result<i32, Refusal>, took: Duration) {
@@ -95,7 +98,7 @@ impl Desk {
     }
 
     /// Takes in what came of a call that told no alert.
-    fn settle_own(&mut self, own: Own, task: &Task, outcome: Result<i32, Refusal>, now: Now) {
+    fn settle_own(&mut self, own: Own, task: &Task, outcome: Result<i32, Refusal>, now: Instant) {
         match (own, outcome) {
             (Own::Reply, Ok(_)) => {
                 self.surface.telling = None;
@@ -108,16 +111,18 @@ impl Desk {
             }
             (Own::Daily(_), Err(refusal)) => {
                 self.surface.plain_digest |= matches!(refusal, Refusal::Unparsable(_));
-                self.refused(task, refusal, now.monotonic);
+                self.refused(task, refusal, now);
             }
         }
         self.record_pace(now);
     }
 
-    fn reply_refused(&mut self, task: &Task, refusal: Refusal, now: Now) {
+    fn reply_refused(&mut self, task: &Task, refusal: Refusal, now: Instant) {
         let Some(mut reply) = self.surface.telling.take() else { return };
         match &refusal {
             Refusal::Unparsable(_) if !reply.plain => reply.plain = true,
+            // It may have been told: once or not at all.
+            Refusal::Unreachable(_) if !refusal.is_certain() => return self.refused(task, refusal, now),
             Refusal::Throttled(_) | Refusal::Unreachable(_) | Refusal::Moved(_) | Refusal::Token => {}
             // The alert's own calls find out whether the chat wants us.
             Refusal::Unparsable(_) | Refusal::Chat(_) | Refusal::Topic(_) | Refusal::Gone => {
@@ -125,7 +130,7 @@ impl Desk {
             }
         }
         self.surface.replies.put_back(reply);
-        self.refused(task, refusal, now.monotonic);
+        self.refused(task, refusal, now);
     }
 
     /// The days up to this one are told: what was counted in them is forgotten.

@@ -35,7 +35,7 @@ impl Desk {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.keep().await?;
-            let ready = self.work.unsaved.is_empty() && self.leadership.is_valid(Instant::now());
+            let ready = self.work.is_kept() && self.leadership.is_valid(Instant::now());
             if ready {
                 self.call();
             }
@@ -53,6 +53,8 @@ impl Desk {
     }
 
     /// Writes what changed, then acknowledges. A failed write is tried again later; until then nothing else is taken up.
+    /// Whoever leads after us took the lead before it read what is kept: a renewal after our writes proves that it will read
+    /// them, and without one nothing is answered or acknowledged.
     async fn keep(&mut self) -> Result<(), StoreError> {
         if self.work.retry_at.is_some_and(|at| Instant::now() < at) {
             return Ok(());
@@ -67,7 +69,11 @@ impl Desk {
             }
             self.metrics.writes.with_label_values(&["stored"]).inc_by(unsaved.len() as u64);
         }
-        self.work.unanswered.drain(..).for_each(|answer| drop(answer.send(Ok(()))));
+        if !self.work.is_kept() && !self.leads_on().await? {
+            self.work.retry_at = Some(Instant::now() + RETRY);
+            return Ok(());
+        }
+        self.work.unanswered.drain(..).for_each(|(answer, outcomes)| drop(answer.send(outcomes)));
         let deliveries = self.work.unacknowledged.drain(..);
         futures::future::join_all(deliveries.map(AlertDelivery::ack)).await;
         Ok(())
@@ -83,14 +89,22 @@ impl Desk {
         Ok(())
     }
 
+    /// Renews the lead; whether it was renewed is told, unless another took it.
+    async fn leads_on(&mut self) -> Result<bool, StoreError> {
+        match self.leadership.renew().await {
+            Ok(Renewed::Held) => Ok(true),
+            Ok(Renewed::Deposed) => Err(StoreError::Deposed),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "leadership not renewed");
+                Ok(false)
+            }
+        }
+    }
+
     async fn tick(&mut self) -> Result<(), StoreError> {
         let now = Now { wall: clock::now(), monotonic: Instant::now() };
         if self.leadership.is_due(now.monotonic) {
-            match self.leadership.renew().await {
-                Ok(Renewed::Held) => {}
-                Ok(Renewed::Deposed) => return Err(StoreError::Deposed),
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "leadership not renewed"),
-            }
+            self.leads_on().await?;
         }
         if self.work.tidied.is_none_or(|at| now.monotonic.duration_since(at) >= TIDY) {
             self.work.tidied = Some(now.monotonic);
@@ -99,6 +113,9 @@ impl Desk {
             self.review(now.wall);
             self.measure(now);
             self.publish_known(now.monotonic);
+            if self.work.is_kept() {
+                self.store.sweep().await;
+            }
         }
         if self.work.calls.is_empty() && self.work.planned.is_none() {
             self.plan(now);
@@ -117,12 +134,15 @@ impl Desk {
             } else {
                 self.outbox.intend(task, now.wall);
             }
-            self.record_pace(now);
+            self.record_pace(now.monotonic);
         }
     }
 
-    /// Makes the call that is on record.
+    /// Makes the call that is on record, unless calls were forbidden while it was written down.
     fn call(&mut self) {
+        if !self.pacer.held(Instant::now()).is_zero() {
+            return self.shelve();
+        }
         let Some(task) = self.work.planned.take() else { return };
         if task.action == Action::Send && task.members.len() > 1 {
             self.metrics.digested.inc_by(task.members.len() as u64);
@@ -130,15 +150,23 @@ impl Desk {
         self.work.calls.spawn(call(self.outlet.clone(), task));
     }
 
+    /// What was to be called is not: it is planned again.
+    fn shelve(&mut self) {
+        if self.work.planned.take().is_some() {
+            if let Some(reply) = self.surface.telling.take() {
+                self.surface.replies.put_back(reply);
+            }
+            self.outbox.refused();
+            self.work.unsaved.insert(OUTBOX.to_owned());
+        }
+    }
+
     /// Waits for the call under way, which is bounded by its timeout, keeps what came of it and frees the lead.
     async fn leave(mut self) -> Result<(), StoreError> {
         while let Some(ended) = self.work.calls.join_next().await {
             self.take_in(ended);
         }
-        if self.work.planned.take().is_some() {
-            self.outbox.refused();
-            self.work.unsaved.insert(OUTBOX.to_owned());
-        }
+        self.shelve();
         self.work.retry_at = None;
         self.keep().await?;
         if let Err(error) = self.leadership.release().await {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use broker::AlertDelivery;
+use broker::{AlertDelivery, Broker};
 use runtime::clock;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use super::surface::Surface;
 use crate::chats::Chats;
-use crate::incidents::{Book, Refused, Tally, count};
+use crate::incidents::{Book, Tally, count};
 use crate::leader::Leadership;
 use crate::metrics::AlertMetrics;
+use crate::order::Outcomes;
 use crate::outbox::Outbox;
 use crate::pace::Pacer;
-use crate::plan::Now;
 use crate::rules::Concern;
 use crate::store::{Incidents, OUTBOX};
 use crate::task::Task;
@@ -29,6 +29,7 @@ pub(crate) struct Desk {
     pub(crate) pacer: Pacer,
     pub(crate) outbox: Outbox,
     pub(crate) store: Incidents,
+    pub(crate) broker: Broker,
     pub(crate) leadership: Leadership,
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) metrics: AlertMetrics,
@@ -43,8 +44,8 @@ pub(crate) struct Work {
     /// Keys of what changed since it was kept.
     pub(crate) unsaved: BTreeSet<String>,
     pub(super) unacknowledged: Vec<AlertDelivery>,
-    /// Operators whose orders are carried out, but not kept.
-    pub(super) unanswered: Vec<oneshot::Sender<Result<(), Refused>>>,
+    /// Operators whose orders are carried out, but not kept, and what became of those.
+    pub(super) unanswered: Vec<(oneshot::Sender<Outcomes>, Outcomes)>,
     /// The call that is about to be on record.
     pub(super) planned: Option<Task>,
     pub(super) calls: JoinSet<Ended>,
@@ -52,10 +53,19 @@ pub(crate) struct Work {
     pub(super) tidied: Option<Instant>,
 }
 
+impl Work {
+    /// Whether everything is kept, and everybody knows who is to.
+    pub(super) fn is_kept(&self) -> bool {
+        self.unsaved.is_empty() && self.unanswered.is_empty() && self.unacknowledged.is_empty()
+    }
+}
+
 impl Desk {
-    /// What a successor must know of the pace is to be kept.
-    pub(super) fn record_pace(&mut self, now: Now) {
-        self.outbox.paced = self.pacer.paced(now.monotonic, now.wall);
+    /// What a successor must know of the pace is to be kept, and who calls beside us is to know of it at once.
+    /// Its moments are the broker's: a successor's own clock may be far from ours.
+    pub(super) fn record_pace(&mut self, now: Instant) {
+        self.publish_known(now);
+        self.outbox.paced = self.pacer.paced(now, self.broker.now());
         self.work.unsaved.insert(OUTBOX.to_owned());
     }
 

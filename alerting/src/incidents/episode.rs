@@ -4,6 +4,8 @@ use schemas::alert::{AlertEvent, AlertState, Severity};
 use schemas::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::task::Task;
+
 /// Why an episode has a message of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
@@ -105,9 +107,19 @@ pub(crate) struct Posted {
     pub(crate) chat: String,
     /// The message's number in it.
     pub(crate) message: i32,
+    /// The topic it is in, in a chat that has topics.
+    #[serde(default)]
+    pub(crate) topic: Option<i32>,
     /// When it was sent, by our clock.
     #[serde(default)]
     pub(crate) at: Timestamp,
+}
+
+impl Posted {
+    /// What `task` sent, as this message.
+    pub(crate) fn new(task: &Task, message: i32, at: Timestamp) -> Self {
+        Self { chat: task.chat.clone(), message, topic: task.topic, at }
+    }
 }
 
 impl Episode {

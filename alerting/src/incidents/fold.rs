@@ -30,10 +30,22 @@ pub(crate) enum Folded {
     Duplicate,
 }
 
+/// Where an event went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// The incident.
+    pub(crate) key: String,
+    /// What became of the event.
+    pub(crate) folded: Folded,
+    /// Whether that incident was firing before.
+    pub(crate) fired: bool,
+}
+
 impl Book {
-    /// Folds in the event that ALERTS holds at `sequence`, and names the incident it went to.
-    pub(crate) fn fold(&mut self, sequence: u64, event: &AlertEvent, now: Timestamp) -> (String, Folded) {
+    /// Folds in the event that ALERTS holds at `sequence`.
+    pub(crate) fn fold(&mut self, sequence: u64, event: &AlertEvent, now: Timestamp) -> Placed {
         let (key, event) = self.place(event);
+        let fired = self.is_firing(&key);
         let inhibited = self.inhibited.contains_key(&key);
         let incident = self.incidents.entry(key.clone()).or_insert_with(|| Incident::new(&event));
         let severity = incident.live().map(|episode| episode.severity);
@@ -44,7 +56,7 @@ impl Book {
         if incident.silenced.is_some() || inhibited {
             incident.keep_quiet();
         }
-        (key, folded)
+        Placed { key, folded, fired }
     }
 
     fn place(&self, event: &AlertEvent) -> (String, AlertEvent) {
@@ -89,11 +101,7 @@ impl Incident {
             self.acknowledged = None;
         }
         if self.episodes.len() >= MAX_EPISODES {
-            let folded = self.repeat(event, now);
-            if let Some(episode) = self.episodes.last_mut().filter(|_| cause == Cause::Escalated) {
-                episode.tell_again(cause, now);
-            }
-            return folded;
+            return self.fire_again(event, cause, policy, now);
         }
         let mut next = Episode { cause, ..Episode::new(self.number(), event, now) };
         if let Some(last) = self.episodes.last_mut() {
@@ -102,6 +110,19 @@ impl Incident {
         }
         self.episodes.push(next);
         Folded::Opened
+    }
+
+    /// There is no room for another episode: the live one goes on in a new message.
+    fn fire_again(&mut self, event: &AlertEvent, cause: Cause, policy: &Policy, now: Timestamp) -> Folded {
+        let posted_at = self.live().and_then(|episode| episode.posted.as_ref()).map(|posted| posted.at);
+        let folded = self.repeat(event, now);
+        if let Some(episode) = self.episodes.last_mut() {
+            episode.tell_again(cause, now);
+            if let Some(at) = posted_at.filter(|_| cause != Cause::Escalated) {
+                episode.not_before = at.after(policy.group_interval);
+            }
+        }
+        folded
     }
 
     fn repeat(&mut self, event: &AlertEvent, now: Timestamp) -> Folded {

@@ -215,7 +215,7 @@ mod tests {
             Some(Silenced { id: "a".into(), by: "telegram:7".into(), since: event.at, until: event.at });
         incident.values.push_back(0.5);
         incident.episodes[0].cause = Cause::SilenceEnded;
-        incident.episodes[0].posted = Some(Posted { chat: "-100".into(), message: 7, at: event.at });
+        incident.episodes[0].posted = Some(Posted { chat: "-100".into(), message: 7, topic: Some(42), at: event.at });
         let bytes = schemas::envelope::encode(&incident).unwrap();
         assert_eq!(schemas::envelope::decode::<Incident>(&bytes).unwrap(), incident);
     }

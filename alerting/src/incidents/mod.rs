@@ -16,7 +16,7 @@ mod tally;
 
 pub(crate) use book::{Book, Policy};
 pub(crate) use episode::{Cause, Episode, Posted};
-pub(crate) use fold::Folded;
+pub(crate) use fold::{Folded, Placed};
 #[cfg(test)]
 pub(crate) use incident::{Acknowledged, Silenced};
 pub(crate) use incident::{Incident, MORE, Standing};

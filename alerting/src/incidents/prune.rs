@@ -32,9 +32,12 @@ impl Book {
                 unfinished.contains(&episode.number)
                     || episode.posted.as_ref().is_some_and(|posted| shown.contains(posted))
             };
-            let over = incident.episodes.iter().take_while(|episode| !kept(episode)).count();
-            incident.episodes.drain(..over);
-            if over > 0 {
+            // The last one is where things stand while any is kept.
+            let some_kept = incident.episodes.iter().any(kept);
+            let live = incident.live().filter(|_| some_kept).map(|episode| episode.number);
+            let before = incident.episodes.len();
+            incident.episodes.retain(|episode| kept(episode) || live == Some(episode.number));
+            if incident.episodes.len() < before {
                 changed.insert(key.clone());
             }
         }

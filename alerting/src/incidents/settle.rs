@@ -33,9 +33,9 @@ impl Book {
             match (settled, task.action) {
                 (Settled::Unparsable, _) => episode.plain = true,
                 (_, Action::Notice { .. }) => episode.notice = false,
-                (Settled::Gone, _) => episode.lost(live),
+                (Settled::Gone, _) => episode.lost(live, now),
                 (Settled::Told(message), Action::Send) => {
-                    episode.posted = Some(Posted { chat: task.chat.clone(), message, at: now });
+                    episode.posted = Some(Posted::new(task, message, now));
                     episode.notice = member.state == AlertState::Firing && episode.state == AlertState::Resolved;
                     episode.told(member.version, now);
                     if live && episode.severity > member.severity {
@@ -49,16 +49,16 @@ impl Book {
         changed
     }
 
-    /// `chat` cannot be reached any more: what is so there is told again elsewhere when it changes, or now if a change has
-    /// not been told. Names the incidents that changed.
-    pub(crate) fn leave(&mut self, chat: &str) -> BTreeSet<String> {
+    /// `chat` cannot be reached any more: what is so there is told again elsewhere, and what ended when that has not been
+    /// told. Names the incidents that changed.
+    pub(crate) fn leave(&mut self, chat: &str, now: Timestamp) -> BTreeSet<String> {
         let mut changed = BTreeSet::new();
         for (key, incident) in &mut self.incidents {
             let live = incident.live().map(|episode| episode.number);
             let posted_there =
                 |episode: &&mut Episode| episode.posted.as_ref().is_some_and(|posted| posted.chat == chat);
             for episode in incident.episodes.iter_mut().filter(posted_there) {
-                episode.lost(live == Some(episode.number));
+                episode.lost(live == Some(episode.number), now);
                 changed.insert(key.clone());
             }
         }
@@ -84,11 +84,14 @@ impl Episode {
         self.edited_at = now;
     }
 
-    /// The live episode is told again in a new message; of an older one nobody needs to hear again.
-    fn lost(&mut self, live: bool) {
+    /// The live episode is told again in a new message, at once while it is so; of an older one nobody needs to hear again.
+    fn lost(&mut self, live: bool, now: Timestamp) {
         if live {
             self.posted = None;
             self.notice = false;
+            if self.state == AlertState::Firing {
+                self.untold_since.get_or_insert(now);
+            }
         } else {
             self.untold_since = None;
             self.notice = false;
@@ -200,15 +203,19 @@ mod tests {
     }
 
     #[test]
-    fn a_chat_that_is_left_is_left_quietly() {
+    fn what_stands_in_a_chat_that_is_left_is_told_elsewhere_while_it_is_so() {
         let mut table = Table::new();
         table.fold(&firing(AlertKind::Disk, "a"));
         table.play(Settled::Told(7));
-        assert_eq!(table.book.leave("-2").len(), 0);
-        assert_eq!(table.book.leave("-1").len(), 1);
-        assert!(table.plan().is_none(), "nothing new to tell");
-        table.fold(&resolved(AlertKind::Disk, "a"));
+        assert_eq!(table.book.leave("-2", NOON).len(), 0);
+        assert_eq!(table.book.leave("-1", NOON).len(), 1);
         assert_eq!(table.play(Settled::Told(1)), Action::Send);
+        table.fold(&resolved(AlertKind::Disk, "a"));
+        while table.plan().is_some() {
+            table.play(Settled::Told(2));
+        }
+        table.book.leave("-1", NOON);
+        assert!(table.plan().is_none(), "it is over, and that was told");
     }
 
     #[test]

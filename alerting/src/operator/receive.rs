@@ -12,6 +12,7 @@ use super::toasts::Toasts;
 use super::visit::Visit;
 use super::{audit, carry};
 use crate::button::{self, Act};
+use crate::errand::{Errand, unheld};
 use crate::telegram::{Deed, ListenError, Person, Received, Refusal, Spot};
 
 /// Least time from one request for news to the next, when there were none.
@@ -37,6 +38,7 @@ impl Operators {
         let bot = self.bot_name().await;
         let (mut offset, mut failures) = (None, 0);
         loop {
+            self.unheld().await;
             let asked = Instant::now();
             match self.reach.listener.receive(offset).await {
                 Ok(updates) => {
@@ -61,6 +63,7 @@ impl Operators {
     async fn bot_name(&self) -> String {
         let mut failures = 0;
         loop {
+            self.unheld().await;
             match self.reach.outlet.name().await {
                 Ok(name) => return name,
                 Err(refusal) => self.pause(&refusal.into(), &mut failures).await,
@@ -68,7 +71,15 @@ impl Operators {
         }
     }
 
-    /// Waits longer each time, and says so once.
+    /// While no call may be made none is.
+    async fn unheld(&self) {
+        while !unheld(&self.reach.known, MAX_BACKOFF).await {
+            sleep(MAX_BACKOFF).await;
+        }
+    }
+
+    /// Waits longer each time, and says so once. Telegram counts the calls of all of us: when it wants none of ours, the
+    /// desk is to make none either.
     async fn pause(&self, error: &ListenError, failures: &mut u32) {
         if *failures == 0 {
             tracing::warn!(reason = %error, "nothing is received from telegram, tried again");
@@ -77,7 +88,11 @@ impl Operators {
         let backoff = Duration::from_secs(1 << (*failures).min(6)).min(MAX_BACKOFF);
         *failures = failures.saturating_add(1);
         let wait = match error {
-            ListenError::Refused(Refusal::Throttled(retry_after)) => backoff.max(*retry_after),
+            ListenError::Refused(Refusal::Throttled(retry_after)) => {
+                // The desk may be gone; then so are we.
+                let _ = self.reach.errands.send(Errand::Hold(*retry_after)).await;
+                backoff.max(*retry_after)
+            }
             _ => backoff,
         };
         sleep(wait).await;
@@ -129,7 +144,7 @@ impl Operators {
             self.reach.record(visit, "press", &Done::refused("", Vec::new()));
             return self.toasts.answer(query, "This button means nothing any more.").await;
         };
-        let keys = carry::keys(&self.reach.orders, target, &visit.actor).await;
+        let keys = carry::keys(&self.reach.orders, act, target, &visit.actor).await;
         let done = match act {
             Act::Details => self.reach.tell_details(visit, keys).await,
             act => carry::act(&self.reach.orders, act, keys, &visit.actor).await,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use crate::errand::{Errand, Known};
+use crate::errand::{Errand, Known, unheld};
 use crate::telegram::{Listener, Refusal};
 
 /// Most answers under way at once; beyond them whoever receives waits.
@@ -53,14 +53,18 @@ impl Toasts {
 impl Toaster {
     async fn answer(self, query: String, words: String) {
         for _ in 0..TRIES {
-            let held = self.known.borrow().held_until.map(|until| until.saturating_duration_since(Instant::now()));
-            sleep(held.unwrap_or_default().min(MAX_HOLD)).await;
+            if !unheld(&self.known, MAX_HOLD).await {
+                return tracing::debug!("a press is not answered: telegram takes no calls for too long");
+            }
             match self.listener.answer(&query, &words).await {
                 Ok(()) => return,
                 Err(Refusal::Throttled(retry_after)) => {
                     // The desk may be gone; then so are we.
                     let _ = self.errands.send(Errand::Hold(retry_after)).await;
-                    sleep(retry_after.min(MAX_HOLD)).await;
+                    if retry_after > MAX_HOLD {
+                        return;
+                    }
+                    sleep(retry_after).await;
                 }
                 Err(refusal) => {
                     tracing::debug!(reason = %refusal, "a press is not answered yet");

@@ -9,20 +9,22 @@ use base64::engine::general_purpose::STANDARD;
 use broker::StoredAlert;
 use bytes::Bytes;
 use ring::hmac;
+use runtime::telemetry::Scrubber;
 use schemas::alert::{AlertEvent, AlertState, Severity};
 use schemas::timestamp::Timestamp;
 use serde::Serialize;
 
 use super::told::Told;
+use crate::scrub::clean;
 
 /// One post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Post {
     /// The same each time it is tried, also after a crash.
     pub(crate) id: String,
-    /// The first event in it.
-    pub(crate) first: u64,
-    /// When that was stored, by the server's clock.
+    /// Which run of its batch it tells: those that are held back count too, so that it is the same after a crash.
+    pub(crate) run: usize,
+    /// When its first event was stored, by the server's clock.
     pub(crate) stored_at: Timestamp,
     /// What is posted.
     pub(crate) body: Bytes,
@@ -47,25 +49,31 @@ struct Data<'a> {
 }
 
 /// Events of one alert in one state.
-struct Run<'a> {
+struct Run {
     first: u64,
     stored_at: Timestamp,
     fingerprint: String,
     count: u64,
-    last: &'a AlertEvent,
+    last: AlertEvent,
 }
 
 /// The posts that tell `alerts`, in the order of the first event in each, but for those that `told` holds back for `every`.
-/// What cannot be read is left out.
-pub(crate) fn posts(alerts: &[StoredAlert], told: &mut Told, every: Duration, now: Timestamp) -> Vec<Post> {
-    let mut runs: Vec<Run<'_>> = Vec::new();
+/// What cannot be read is left out, and so are secrets.
+pub(crate) fn posts(
+    alerts: &[StoredAlert],
+    scrubber: &Scrubber,
+    told: &mut Told,
+    every: Duration,
+    now: Timestamp,
+) -> Vec<Post> {
+    let mut runs: Vec<Run> = Vec::new();
     // Of each alert the run that its next event may join: what came between the two belongs to others.
     let mut latest: BTreeMap<String, usize> = BTreeMap::new();
     for StoredAlert { seq, stored_at, event } in alerts {
-        let Some(event) = event else { continue };
+        let Some(event) = event.clone().map(|event| clean(scrubber, event)) else { continue };
         let fingerprint = event.fingerprint();
         let joined = latest.get(&fingerprint).and_then(|index| runs.get_mut(*index));
-        match joined.filter(|run| state(run.last) == state(event)) {
+        match joined.filter(|run| state(&run.last) == state(&event)) {
             Some(run) => {
                 run.count += 1;
                 run.last = event;
@@ -76,25 +84,25 @@ pub(crate) fn posts(alerts: &[StoredAlert], told: &mut Told, every: Duration, no
             }
         }
     }
-    let admit = |run: Run<'_>| {
-        let count = told.admit(&run.fingerprint, state(run.last), run.count, every, now)?;
-        Run { count, ..run }.post()
+    let admit = |(number, run): (usize, Run)| {
+        let count = told.admit(&run.fingerprint, state(&run.last), run.count, every, now)?;
+        Run { count, ..run }.post(number)
     };
-    runs.into_iter().filter_map(admit).collect()
+    runs.into_iter().enumerate().filter_map(admit).collect()
 }
 
 const fn state(event: &AlertEvent) -> (AlertState, Severity) {
     (event.state, event.severity)
 }
 
-impl Run<'_> {
+impl Run {
     /// Nothing only if it could not be written as JSON, which an event always can.
-    fn post(self) -> Option<Post> {
+    fn post(self, run: usize) -> Option<Post> {
         let Run { first, stored_at, fingerprint, count, last } = self;
-        let data = Data { fingerprint: &fingerprint, count, event: last };
+        let data = Data { fingerprint: &fingerprint, count, event: &last };
         let body = Body { kind: format!("alert.{}", last.state), timestamp: last.at, data };
         let body = serde_json::to_vec(&body).ok()?.into();
-        Some(Post { id: format!("alert_{first}_{}", stored_at.as_millis()), first, stored_at, body })
+        Some(Post { id: format!("alert_{first}_{}", stored_at.as_millis()), run, stored_at, body })
     }
 }
 
@@ -110,6 +118,7 @@ pub(crate) fn sign(key: &hmac::Key, id: &str, seconds: i64, body: &[u8]) -> Stri
 mod tests {
     use proptest::prelude::*;
     use schemas::alert::AlertKind;
+    use secrecy::SecretString;
 
     use super::*;
     use crate::fixture::{NOON, firing, resolved};
@@ -118,14 +127,22 @@ mod tests {
         StoredAlert { seq, stored_at: NOON, event: Some(event) }
     }
 
+    fn scrubber() -> Scrubber {
+        Scrubber::new(&[SecretString::from("hunter2hunter2")]).unwrap()
+    }
+
     fn all(alerts: &[StoredAlert]) -> Vec<Post> {
-        posts(alerts, &mut Told::default(), Duration::ZERO, NOON)
+        posts(alerts, &scrubber(), &mut Told::default(), Duration::ZERO, NOON)
     }
 
     fn told(posts: &[Post]) -> Vec<(u64, String, u64)> {
         let told = posts.iter().map(|post| {
             let body: serde_json::Value = serde_json::from_slice(&post.body).unwrap();
-            (post.first, body["type"].as_str().unwrap().to_owned(), body["data"]["count"].as_u64().unwrap())
+            (
+                post.id.split('_').nth(1).unwrap().parse().unwrap(),
+                body["type"].as_str().unwrap().to_owned(),
+                body["data"]["count"].as_u64().unwrap(),
+            )
         });
         told.collect()
     }
@@ -155,6 +172,18 @@ mod tests {
         let [post] = &all(&[stored(7, firing(AlertKind::Disk, "a"))])[..] else { panic!() };
         assert_eq!(post.id, "alert_7_1769860800000");
         insta::assert_snapshot!(std::str::from_utf8(&post.body).unwrap(), @r#"{"type":"alert.firing","timestamp":"2026-01-31T12:00:00Z","data":{"fingerprint":"29495f79c358bae8","count":1,"kind":"disk","severity":"warning","state":"firing","labels":{"provider":"a"},"summary":"a is unwell","value":null,"threshold":null,"at":"2026-01-31T12:00:00Z","source":"test"}}"#);
+    }
+
+    #[test]
+    fn no_secret_is_posted() {
+        let mut event = firing(AlertKind::Disk, "sk-proj-abcdefgh1234");
+        event.summary =
+            "refused hunter2hunter2, see https://ann:s3cret@example.com/ with Bearer abcdefgh1234".to_owned();
+        let [post] = &all(&[stored(1, event)])[..] else { panic!() };
+        let body = std::str::from_utf8(&post.body).unwrap();
+        for secret in ["hunter2hunter2", "sk-proj", "s3cret", "abcdefgh1234"] {
+            assert!(!body.contains(secret), "{body}");
+        }
     }
 
     /// The example of the Standard Webhooks libraries.

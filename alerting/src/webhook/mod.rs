@@ -15,6 +15,7 @@ use reqwest::{Client, Response, Url};
 use ring::hmac;
 use runtime::clock;
 use runtime::config::WebhookConfig;
+use runtime::telemetry::Scrubber;
 use schemas::timestamp::Timestamp;
 use secrecy::ExposeSecret;
 
@@ -37,12 +38,17 @@ pub(crate) struct Webhook {
     url: Url,
     key: hmac::Key,
     client: Client,
+    scrubber: Scrubber,
     metrics: AlertMetrics,
 }
 
 impl Webhook {
     /// The configured one, if there is one.
-    pub(crate) fn new(config: &WebhookConfig, metrics: AlertMetrics) -> Result<Option<Self>, AlertingError> {
+    pub(crate) fn new(
+        config: &WebhookConfig,
+        scrubber: Scrubber,
+        metrics: AlertMetrics,
+    ) -> Result<Option<Self>, AlertingError> {
         if !config.is_set() {
             return Ok(None);
         }
@@ -50,32 +56,46 @@ impl Webhook {
         let key = runtime::secret::webhook_key(&config.secret).ok_or(AlertingError::WebhookKey)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
         let client = http::client(config.timeout, config.timeout)?;
-        Ok(Some(Self { config: config.clone(), url, key, client, metrics }))
+        Ok(Some(Self { config: config.clone(), url, key, client, scrubber, metrics }))
     }
 
     /// Posts what comes, until dropped, or until its place cannot be kept.
     pub(crate) async fn run(&self, broker: &Broker, bucket: Store) -> Result<(), CursorError> {
         let (mut cursor, mut told) = (Cursor::load(broker, bucket).await?, Told::default());
         loop {
-            let alerts = broker.alerts_after(cursor.seq(), BATCH).await?;
+            let mut alerts = broker.alerts_after(cursor.seq(), BATCH).await?;
+            if let Some((last, _)) = cursor.interrupted() {
+                alerts.retain(|alert| alert.seq <= last);
+                if alerts.is_empty() {
+                    // The stream has forgotten it.
+                    cursor.end(last).await?;
+                    continue;
+                }
+            }
             let Some(last) = alerts.last().map(|alert| alert.seq) else {
                 self.metrics.webhook_oldest_seconds.set(0);
                 tokio::time::sleep(IDLE).await;
                 continue;
             };
-            let posts = message::posts(&alerts, &mut told, self.config.repeat_interval, broker.now());
+            let posts = message::posts(&alerts, &self.scrubber, &mut told, self.config.repeat_interval, broker.now());
             self.tell(&posts, last, broker, &mut cursor).await?;
         }
     }
 
-    /// Posts a batch. After each post everything before the first event of the next one is told.
+    /// Posts a batch, or what a crash left of it.
     async fn tell(&self, posts: &[Post], last: u64, broker: &Broker, cursor: &mut Cursor) -> Result<(), CursorError> {
-        for (index, post) in posts.iter().enumerate() {
+        let told = match cursor.interrupted() {
+            Some((_, runs)) => runs,
+            None => {
+                cursor.begin(last).await?;
+                0
+            }
+        };
+        for post in posts.iter().filter(|post| post.run >= told) {
             self.deliver(post, broker).await;
-            let told = posts.get(index + 1).map_or(last, |next| next.first.saturating_sub(1));
-            cursor.advance(told).await?;
+            cursor.told(post.run + 1).await?;
         }
-        if posts.is_empty() { cursor.advance(last).await } else { Ok(()) }
+        cursor.end(last).await
     }
 
     async fn deliver(&self, post: &Post, broker: &Broker) {

@@ -1,6 +1,6 @@
 //! Chats, their messages, and how often one may write to them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -115,6 +115,8 @@ pub(super) struct Chats {
     messages: BTreeMap<i64, Message>,
     written: HashMap<i64, VecDeque<Instant>>,
     barred_until: HashMap<i64, Instant>,
+    /// Topics that are closed; the one without a number is the chat's General.
+    closed: HashSet<(i64, Option<i64>)>,
 }
 
 /// Times under this key are those of all chats.
@@ -123,7 +125,8 @@ const ALL: i64 = 0;
 impl Chats {
     pub(super) fn new(limits: Limits) -> Self {
         let (known, messages) = (HashMap::new(), BTreeMap::new());
-        Self { last_number: 0, limits, known, messages, written: HashMap::new(), barred_until: HashMap::new() }
+        let (written, barred_until, closed) = (HashMap::new(), HashMap::new(), HashSet::new());
+        Self { last_number: 0, limits, known, messages, written, barred_until, closed }
     }
 
     pub(super) fn set(&mut self, id: i64, chat: Chat) {
@@ -152,6 +155,15 @@ impl Chats {
         self.last_number
     }
 
+    pub(super) fn close(&mut self, chat: i64, topic: Option<i64>) {
+        self.closed.insert((chat, topic));
+    }
+
+    /// Whether a new message may stand in this topic.
+    pub(super) fn admit_topic(&self, chat: i64, topic: Option<i64>) -> Result<(), Refusal> {
+        if self.closed.contains(&(chat, topic)) { Err(Refusal::bad("TOPIC_CLOSED")) } else { Ok(()) }
+    }
+
     /// Whether `chat` can be written to at all, and now. Counts the attempt when it can.
     pub(super) fn admit(&mut self, chat: i64) -> Result<(), Refusal> {
         let known = *self.known.get(&chat).ok_or_else(|| Refusal::bad("chat not found"))?;
@@ -176,10 +188,22 @@ impl Chats {
         Refusal::too_many(wait, early)
     }
 
-    fn admit_at(&mut self, chat: i64, kind: Chat, now: Instant) -> Result<(), Refusal> {
-        if let Some(until) = self.barred_until.get(&chat).filter(|until| **until > now) {
-            return Err(Refusal::too_many(*until - now, true));
+    /// Whether a call that names no chat may be made now.
+    pub(super) fn admit_chatless(&self) -> Result<(), Refusal> {
+        self.admit_any(ALL, Instant::now())
+    }
+
+    /// No call before a `retry_after` has passed, be it of this chat or of the bot.
+    fn admit_any(&self, chat: i64, now: Instant) -> Result<(), Refusal> {
+        let barred = [chat, ALL].into_iter().filter_map(|key| self.barred_until.get(&key)).max();
+        match barred.filter(|until| **until > now) {
+            Some(until) => Err(Refusal::too_many(*until - now, true)),
+            None => Ok(()),
         }
+    }
+
+    fn admit_at(&mut self, chat: i64, kind: Chat, now: Instant) -> Result<(), Refusal> {
+        self.admit_any(chat, now)?;
         let per_minute = if kind == Chat::Group { self.limits.group_per_minute } else { usize::MAX };
         let second = Duration::from_secs(1);
         let waits = [

@@ -28,6 +28,7 @@ fn send(chats: &mut Chats, parameters: &Value) -> Result<Value, Refusal> {
     let buttons = updates::buttons(parameters)?;
     chats.admit(chat)?;
     let topic = parameters["message_thread_id"].as_i64();
+    chats.admit_topic(chat, topic)?;
     let reply_to = parameters["reply_parameters"]["message_id"].as_i64();
     let id = chats.add(chat, text.clone(), raw, Dress { topic, reply_to, buttons });
     Ok(message(chat, id, &text))

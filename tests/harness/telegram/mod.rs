@@ -60,7 +60,7 @@ pub struct Call {
     pub chat: i64,
     /// What was answered.
     pub status: u16,
-    /// It came before the `retry_after` of an earlier answer for this chat had passed.
+    /// It came before the `retry_after` of an earlier answer for this chat, or for none, had passed.
     pub early: bool,
 }
 
@@ -128,6 +128,11 @@ impl Telegram {
     /// Makes a chat known, or changes it.
     pub fn set_chat(&self, id: i64, chat: Chat) {
         locked(&self.shared.chats).set(id, chat);
+    }
+
+    /// Closes a topic of a chat, or its General, where messages stand that name none.
+    pub fn close_topic(&self, chat: i64, topic: Option<i64>) {
+        locked(&self.shared.chats).close(chat, topic);
     }
 
     /// The next calls go wrong like this, one each.
@@ -227,6 +232,11 @@ async fn call(State(shared): State<Arc<Shared>>, Path((bot, method)): Path<(Stri
     }
     let parameters: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let chat = methods::chat_id(&parameters);
+    if chat == 0
+        && let Err(refused) = locked(&shared.chats).admit_chatless()
+    {
+        return shared.enter(&method, chat, Err(refused));
+    }
     match method.to_lowercase().as_str() {
         "getupdates" => {
             let result = shared.poll(&parameters).await;

@@ -20,7 +20,7 @@ impl Folding {
 
     fn fold(&mut self, event: &AlertEvent, second: u64) -> Folded {
         self.sequence += 1;
-        self.book.fold(self.sequence, event, NOON.after(Duration::from_secs(second))).1
+        self.book.fold(self.sequence, event, NOON.after(Duration::from_secs(second))).folded
     }
 
     fn incident(&mut self) -> &mut Incident {
@@ -30,7 +30,7 @@ impl Folding {
     /// The live episode is told at noon.
     fn tell(&mut self) {
         let episode = self.incident().episodes.last_mut().unwrap();
-        episode.posted = Some(Posted { chat: "-1".to_owned(), message: 1, at: NOON });
+        episode.posted = Some(Posted { chat: "-1".to_owned(), message: 1, topic: None, at: NOON });
         episode.untold_since = None;
     }
 
@@ -107,7 +107,7 @@ fn a_redelivery_counts_once_even_behind_newer_events() {
         (6, Folded::Repeated),
         (7, Folded::Duplicate),
     ] {
-        assert_eq!(folding.book.fold(sequence, &event, NOON).1, expected, "{sequence}");
+        assert_eq!(folding.book.fold(sequence, &event, NOON).folded, expected, "{sequence}");
     }
     assert_eq!(folding.counts(), [3]);
 }
@@ -115,8 +115,8 @@ fn a_redelivery_counts_once_even_behind_newer_events() {
 #[test]
 fn an_event_overtaken_by_its_end_counts_but_fires_nothing() {
     let mut folding = Folding::new();
-    assert_eq!(folding.book.fold(9, &resolved(KIND, "a"), NOON).1, Folded::Idle);
-    assert_eq!(folding.book.fold(8, &firing(KIND, "a"), NOON).1, Folded::Opened);
+    assert_eq!(folding.book.fold(9, &resolved(KIND, "a"), NOON).folded, Folded::Idle);
+    assert_eq!(folding.book.fold(8, &firing(KIND, "a"), NOON).folded, Folded::Opened);
     assert!(!folding.incident().is_firing());
     assert_eq!(folding.counts(), [1]);
 }
@@ -132,6 +132,44 @@ fn sequences_and_episodes_are_bounded() {
     assert_eq!(folding.incident().folded.len(), MAX_FOLDED);
     assert_eq!(folding.incident().episodes.len(), MAX_EPISODES);
     assert_eq!(folding.counts().iter().sum::<u64>(), 2000);
+}
+
+#[test]
+fn an_alert_that_came_and_went_too_often_still_rings() {
+    let mut folding = Folding::new();
+    folding.book.policy.group_interval = Duration::from_secs(60);
+    for _ in 0..=MAX_EPISODES {
+        folding.fold(&firing(KIND, "a"), 0);
+        folding.tell();
+        folding.fold(&resolved(KIND, "a"), 0);
+    }
+    folding.fold(&firing(KIND, "a"), 1);
+    let live = folding.incident().episodes.last().unwrap();
+    assert_eq!((live.posted.as_ref(), live.cause), (None, Cause::Refired));
+    assert_eq!((live.untold_since.is_some(), live.not_before), (true, NOON.after(Duration::from_secs(60))));
+}
+
+#[test]
+fn what_is_over_gives_way_though_an_older_message_is_still_shown() {
+    let mut folding = Folding::new();
+    folding.fold(&firing(KIND, "a"), 0);
+    folding.tell();
+    // Another alert that lasts is told in the same message.
+    let mut lasting = folding.incident().clone();
+    lasting.labels.clear();
+    folding.book.incidents.insert("b".to_owned(), lasting);
+    let key = firing(KIND, "a").fingerprint();
+    for message in 2..10 {
+        folding.fold(&resolved(KIND, "a"), 0);
+        folding.fold(&firing(KIND, "a"), 0);
+        for episode in &mut folding.book.incidents.get_mut(&key).unwrap().episodes {
+            episode.posted.get_or_insert(Posted { chat: "-1".to_owned(), message, topic: None, at: NOON });
+            (episode.untold_since, episode.notice) = (None, false);
+        }
+    }
+    folding.book.prune(NOON);
+    let left: Vec<u32> = folding.book.incidents[&key].episodes.iter().map(|episode| episode.number).collect();
+    assert_eq!(left, [0, 8]);
 }
 
 #[test]
