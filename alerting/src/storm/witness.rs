@@ -88,7 +88,11 @@ impl Witness {
             let passed = now.since(last.at);
             let silenced = self.silences.get(provider).is_some_and(|until| *until > last.at);
             let acknowledged = self.acknowledged.get(key);
-            let acknowledged = acknowledged.is_some_and(|at| now.since(*at) >= book.policy.acknowledge_timeout);
+            // Acknowledged again while it waited to be told, it is told all the same.
+            let acknowledged = acknowledged.is_some_and(|at| {
+                now.since(*at) >= book.policy.acknowledge_timeout
+                    || episode.untold_since.is_some_and(|since| since <= *at)
+            });
             let justified = match episode.cause {
                 Cause::First => passed > book.policy.cooldown,
                 Cause::Refired => last.ended,
