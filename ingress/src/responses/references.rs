@@ -1,15 +1,14 @@
 //! `item_reference`: a request may name an item of an earlier response where it would repeat it. The item is put in its
 //! place before the request is read, as if it had been sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use schemas::chat::Message;
 use schemas::dialect::openai_responses;
 use schemas::error::{ErrorCode, Failure};
 use schemas::id::JobId;
 use serde_json::{Map, Value};
 
-use super::{Known, kept, shown};
+use super::{kept, shown};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::body::{Holds, within};
@@ -37,8 +36,9 @@ pub(crate) async fn resolve(
     let (mut bytes, limit) = (0, app.config.ingress.max_body_bytes);
     for (response, named) in &named {
         let items = items(app, caller, *response, named).await?;
+        let items: HashMap<&str, &Value> = items.iter().filter_map(|item| Some((item["id"].as_str()?, item))).collect();
         for (index, id) in named {
-            let item = items.iter().find(|item| item["id"] == id.as_str()).ok_or_else(|| missing(*index))?;
+            let item = *items.get(id.as_str()).ok_or_else(|| missing(*index))?;
             bytes += item.to_string().len();
             if bytes > limit {
                 let message = format!("the items that are named come to more than {limit} bytes");
@@ -85,11 +85,11 @@ async fn items(app: &App, caller: &Caller, response: JobId, named: &Named) -> Re
     let mut items = Vec::new();
     if named.iter().any(|(_, id)| openai_responses::is_input_item(id)) {
         let (request, _hold) = kept::request(app, response, &known.found).await?;
-        let messages: &[Message] = openai_responses::without_instructions(&request.messages, &known.options);
+        let messages = openai_responses::without_instructions(&request.messages, &known.options);
         items = openai_responses::input_items(messages, &request.tools, &response.prefixed("resp_"));
     }
     known.options.include.push(PROOFS.to_owned());
-    items.extend(output(shown::shown(app, Known { ..known }).await?));
+    items.extend(output(shown::shown(app, known).await?));
     Ok(items)
 }
 
